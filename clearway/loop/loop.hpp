@@ -1,0 +1,91 @@
+#pragma once
+
+// The event loop: a ready queue, timers and a driver. One per thread; nothing migrates.
+//
+// A turn fires the timers that are due, runs ready nodes (at most `budget`, so that a busy task
+// cannot keep the sockets waiting), and lets the driver wait or poll.
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <vector>
+
+#include <clearway/base/unique_function.hpp>
+#include <clearway/loop/driver.hpp>
+#include <clearway/loop/ready.hpp>
+#include <clearway/loop/timer.hpp>
+
+namespace clearway {
+
+class Loop {
+ public:
+  // Becomes the thread's current loop until destroyed; throws UsageError when there is one already.
+  explicit Loop(std::unique_ptr<Driver> driver);
+  Loop(const Loop&) = delete;
+  Loop& operator=(const Loop&) = delete;
+  ~Loop();
+
+  // The loop of this thread; throws UsageError off any loop.
+  static Loop& current();
+  [[nodiscard]] static Loop* current_or_null() noexcept { return current_; }
+
+  [[nodiscard]] Driver& driver() noexcept { return *driver_; }
+  [[nodiscard]] TimerQueue& timers() noexcept { return timers_; }
+
+  // Reads the clock: exact, about 20 ns on a real driver.
+  [[nodiscard]] Instant now() noexcept { return driver_->now(); }
+
+  void ready(Ready& node) noexcept { queue_.push(node); }
+
+  // Runs `function` on this loop, soon. From any thread and at any time until the loop is
+  // destroyed; what is still posted then is dropped unrun.
+  void post(UniqueFunction<void()> function);
+
+  // Turns until stop() is called. Throws UsageError in simulation when nothing can happen any more.
+  void run();
+  void stop() noexcept { stopped_ = true; }
+  // One turn; waits for events only when `may_wait` and nothing is ready.
+  void turn(bool may_wait);
+
+  // An operation that completed without waiting calls this; false means that its task has had its
+  // share of the turn and must go through the ready queue.
+  [[nodiscard]] bool spend_budget() noexcept { return --budget_ > 0; }
+
+  // Observers of tests, see task/probe.hpp.
+  class SuspensionHook {
+   public:
+    virtual void suspended() = 0;
+
+   protected:
+    ~SuspensionHook() = default;
+  };
+  void set_suspension_hook(SuspensionHook* hook) noexcept { hook_ = hook; }
+  [[nodiscard]] SuspensionHook* suspension_hook() const noexcept { return hook_; }
+
+  // The frame that is being resumed, as task/promise.hpp knows it; null between tasks.
+  void* running = nullptr;
+
+ private:
+  static constexpr int turn_budget = 256;
+
+  void run_ready();
+  void run_ready_shuffled();
+  void run_posted();
+
+  static constinit thread_local Loop* current_;
+
+  std::unique_ptr<Driver> driver_;
+  TimerQueue timers_;
+  ReadyQueue queue_;
+  int budget_ = turn_budget;
+  bool stopped_ = false;
+  SuspensionHook* hook_ = nullptr;
+  std::vector<Ready*> shuffled_;
+
+  std::atomic<bool> has_posted_ = false;
+  std::mutex posted_mutex_;
+  std::vector<UniqueFunction<void()>> posted_;
+};
+
+}  // namespace clearway
