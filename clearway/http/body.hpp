@@ -84,6 +84,7 @@ class BodyDecoder {
     Trailer,
     Failed
   };
+  enum class ExtensionPart : std::uint8_t { NameStart, Name, ValueStart, Value, AfterQuote };
 
   struct Trailer {
     explicit Trailer(const Limits& limits);
@@ -96,15 +97,16 @@ class BodyDecoder {
   BodyPiece take_data(std::string_view input, std::size_t at);
   BodyPiece decode_chunked(std::string_view input);
   bool chunk_byte(char byte);
-  bool chunk_size_byte(unsigned char byte);
-  bool chunk_extension_byte(unsigned char byte);
+  bool chunk_size_byte(char byte);
+  bool chunk_extension_byte(char byte);
+  bool count_extension_byte();
   BodyPiece take_trailer(std::string_view input, std::size_t at);
   bool fail(std::string_view reason, int status = 400) noexcept;
 
   Stage stage_ = Stage::Done;
   BodyKind kind_ = BodyKind::None;
   std::uint8_t size_digits_ = 0;
-  bool last_chunk_ = false;
+  ExtensionPart extension_part_ = ExtensionPart::NameStart;
   std::uint64_t left_ = 0;      // of the body, or of the current chunk
   std::uint64_t received_ = 0;  // data
   std::uint64_t consumed_ = 0;  // data and framing

@@ -38,12 +38,14 @@ namespace detail {
 /// may lie elsewhere at the next call, and no byte is looked at twice however they are cut.
 class FieldParser {
  public:
-  explicit FieldParser(const Limits& limits) : limits_(limits) {}
+  enum class Role : std::uint8_t { Request, Response, Trailer };
+
+  FieldParser(Role role, const Limits& limits);
 
   const Failure& failure() const noexcept { return failure_; }
 
-  /// For the trailer of a chunked body: fields of framing, routing and authentication are refused.
-  void start_trailer(std::size_t field_limit, std::size_t size_limit) noexcept;
+  /// In a trailer, fields of framing, routing and authentication are refused. `headers` may be read
+  /// after `Complete`.
   ParseState scan_fields(std::string_view bytes, Headers& headers, Facts& facts);
   std::size_t position() const noexcept { return line_at_; }
 
@@ -54,7 +56,8 @@ class FieldParser {
   /// Where the current line must have ended.
   std::size_t line_cap(std::size_t line_limit) const noexcept;
   /// Reached the end of what may be read: waits, or refuses a line that is too long.
-  ParseState out_of_bytes(std::size_t size, std::size_t cap) noexcept;
+  ParseState out_of_bytes(std::size_t size, std::size_t cap, int status,
+                          std::string_view reason) noexcept;
 
   Limits limits_;
   Failure failure_;
@@ -63,15 +66,15 @@ class FieldParser {
   std::size_t colon_at_ = 0;  // of the current line, 0 while still in its name
   std::size_t block_at_ = 0;  // where the first field begins
   std::uint32_t line_number_ = 1;
-  bool trailer_ = false;
+  Role role_;
 
  private:
+  ParseState end_of_fields(std::string_view bytes, Headers& headers);
   ParseState name_failure(std::string_view bytes, std::size_t at) noexcept;
-  ParseState value_failure(std::string_view bytes, std::size_t at) noexcept;
+  ParseState value_failure(char byte, std::size_t at) noexcept;
   bool accept_field(std::string_view bytes, std::size_t line_end, Headers& headers, Facts& facts);
-  bool note(std::string_view name, std::string_view value, std::size_t value_at,
-            std::size_t index, Facts& facts) noexcept;
-  bool note_connection(std::string_view value, Facts& facts) noexcept;
+  bool note(Header field, std::size_t value_at, std::size_t index, Facts& facts) noexcept;
+  bool note_host(std::string_view value, std::size_t at, std::size_t index, Facts& facts) noexcept;
   bool note_content_length(std::string_view value, std::size_t at, Facts& facts) noexcept;
   bool note_transfer_encoding(std::string_view value, std::size_t at, Facts& facts) noexcept;
 };
@@ -87,7 +90,8 @@ class FieldParser {
 /// It takes no memory itself, and reads each byte once.
 class RequestParser : private detail::FieldParser {
  public:
-  explicit RequestParser(const Limits& limits = Limits::server()) : FieldParser(limits) {}
+  explicit RequestParser(const Limits& limits = Limits::server())
+      : FieldParser(Role::Request, limits) {}
 
   /// `head` must be the same object until the state is no longer `NeedMore`; it may be used (and
   /// reused for the next request) after `Complete`. The next call then begins a new head.
@@ -117,7 +121,8 @@ class RequestParser : private detail::FieldParser {
 /// The same for response heads, for clients. The reason phrase may be missing with its space.
 class ResponseParser : private detail::FieldParser {
  public:
-  explicit ResponseParser(const Limits& limits = Limits::client()) : FieldParser(limits) {}
+  explicit ResponseParser(const Limits& limits = Limits::client())
+      : FieldParser(Role::Response, limits) {}
 
   ParseResult feed(std::string_view unconsumed, ResponseHead& head);
   const Failure& failure() const noexcept { return failure_; }
