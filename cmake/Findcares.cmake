@@ -1,5 +1,5 @@
-# Debian's libc-ares-dev brings no CMake package before Debian 13. This finds the library either way.
-# Defines the target c-ares::cares. Installed with Clearway, whose package file needs it too.
+# Debian's libc-ares-dev brings no CMake package before Debian 13. This finds the library either
+# way. Defines the target c-ares::cares. Installed with Clearway, whose package file needs it too.
 
 find_path(CARES_INCLUDE_DIR ares.h)
 find_library(CARES_LIBRARY cares)

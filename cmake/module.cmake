@@ -1,8 +1,8 @@
 # clearway_module(NAME http LINKS net EXTERNAL_PUBLIC fmt::fmt EXTERNAL_PRIVATE ZLIB::ZLIB)
 #
-# Every .cpp of the calling folder becomes the static library clearway_http, alias clearway::http. LINKS names
-# the modules that it stands on: with theirs it is the whole list of modules that it may include (the tidy
-# test holds it to that). A folder without a .cpp is an interface library.
+# Every .cpp of the calling folder becomes the static library clearway_http, alias clearway::http.
+# LINKS names the modules that it stands on: with theirs it is the whole list of modules that it
+# may include (the tidy test holds it to that). A folder without a .cpp is an interface library.
 function(clearway_module)
   cmake_parse_arguments(PARSE_ARGV 0 arg "" "NAME" "LINKS;EXTERNAL_PUBLIC;EXTERNAL_PRIVATE")
   set(target "clearway_${arg_NAME}")

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Installs the build that is given into an empty prefix, and builds and runs a five-line project against it.
+# Installs the build that is given into an empty prefix, and builds and runs a five-line project
+# against it.
 set -euo pipefail
 build=$1
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -16,7 +17,8 @@ cmake --build "$work/build"
 
 # An unknown component is refused with its name.
 sed 's/COMPONENTS http/COMPONENTS nosuch/' "$here/CMakeLists.txt" >"$work/CMakeLists.txt"
-if message=$(cmake -G Ninja -S "$work" -B "$work/refused" -DCMAKE_PREFIX_PATH="$work/prefix" 2>&1); then
+if message=$(cmake -G Ninja -S "$work" -B "$work/refused" \
+  -DCMAKE_PREFIX_PATH="$work/prefix" 2>&1); then
   echo "find_package(clearway COMPONENTS nosuch) went through" >&2
   exit 1
 fi
