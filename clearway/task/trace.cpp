@@ -1,0 +1,85 @@
+#include <clearway/task/trace.hpp>
+
+#include <cstdio>
+#include <cstdlib>
+#include <string_view>
+
+#include <fmt/format.h>
+
+namespace clearway {
+namespace {
+
+// Holds the exception, since its address alone would be taken for the next one's.
+struct LastError {
+  std::exception_ptr exception;
+  std::vector<TraceEntry> trace;
+};
+
+thread_local LastError last_error;
+
+std::string_view file_name(const char* path) noexcept {
+  const std::string_view whole = path;
+  const std::size_t slash = whole.rfind('/');
+  return slash == std::string_view::npos ? whole : whole.substr(slash + 1);
+}
+
+}  // namespace
+
+#if CLEARWAY_CHECK_FRAME_LAYOUT
+constinit thread_local void* PromiseBase::last_block = nullptr;
+#endif
+
+void report_broken_frame(const Site& origin) noexcept {
+  std::fprintf(stderr,
+               "clearway: g++ %d.%d miscompiled the coroutine %s (%s:%u): GCC bug 106188.\n"
+               "It has `if (co_await ...)`, `while (co_await ...)` or `switch (co_await ...)` in a "
+               "body without local variables.\nAwait into a local variable first: "
+               "`const auto result = co_await ...; if (result) ...`.\n",
+               __GNUC__, __GNUC_MINOR__, origin.function_name(), origin.file_name(),
+               static_cast<unsigned>(origin.line()));
+  std::abort();
+}
+
+std::vector<TraceEntry> await_chain(const PromiseBase& frame) {
+  std::vector<TraceEntry> chain;
+  Site spawned;  // where the frame that comes next started the one before
+  for (const PromiseBase* current = &frame; current != nullptr;) {
+    chain.push_back({current->origin, spawned.line() != 0 ? spawned : current->awaiting, ""});
+    spawned = Site();
+    if (const Completion* completion = current->parent.completion()) {
+      if (completion->task_name() != nullptr) chain.back().name = completion->task_name();
+      spawned = completion->spawn_site();
+      current = completion->waiting_frame();
+    } else {
+      current = current->parent.frame();
+    }
+  }
+  return chain;
+}
+
+// The frame in which the exception began is the first to report it; the frames that it passes
+// through on its way out report the same exception again.
+void note_error(PromiseBase& frame) noexcept {
+  if (frame.ended_cancelled() || frame.error == last_error.exception) return;
+  try {
+    last_error.trace = await_chain(frame);
+    last_error.exception = frame.error;
+  } catch (const std::bad_alloc&) {
+    last_error = {};  // the error itself counts more than where it came from
+  }
+}
+
+const std::vector<TraceEntry>& last_error_trace() noexcept { return last_error.trace; }
+
+std::string to_string(const std::vector<TraceEntry>& trace) {
+  std::string text;
+  for (const TraceEntry& entry : trace) {
+    text += fmt::format("  in {}", entry.function.function_name());
+    if (!entry.name.empty()) text += fmt::format(" \"{}\"", entry.name);
+    const Site& at = entry.at.line() != 0 ? entry.at : entry.function;
+    text += fmt::format(" at {}:{}\n", file_name(at.file_name()), at.line());
+  }
+  return text;
+}
+
+}  // namespace clearway

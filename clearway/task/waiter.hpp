@@ -1,0 +1,56 @@
+#pragma once
+
+// The base of every awaiter that really waits (a leaf of the await tree).
+//
+// Protocol, all on the loop's thread:
+//   await_suspend:  if (!begin(frame)) return true;   // already cancelled: comes back by itself
+//                   start the operation; when it is done at once: return !done_at_once();
+//                   return true;
+//   the operation ends:   wake()
+//   the scope is cancelled while it waits:   stop() is called once: abort the operation. When that
+//                   is immediate call wake_cancelled(), otherwise wake() or wake_cancelled() when
+//                   the operation has ended; what it had done by then must not be lost, so an
+//                   operation that did complete calls wake().
+//   await_resume:   throw_if_cancelled(); give the result
+
+#include <clearway/task/promise.hpp>
+
+namespace clearway {
+
+class Waiter : public Ready, public ListNode<ScopeTag> {
+ public:
+  Waiter() noexcept = default;
+
+  // For CancelScope.
+  void interrupt() noexcept { stop(); }
+  // The frame that waits; null before the first begin().
+  [[nodiscard]] PromiseBase* frame() const noexcept { return frame_; }
+
+ protected:
+  ~Waiter() = default;
+
+  // Enters the frame's scope. False: the scope is cancelled, the operation must not be started; the
+  // frame is resumed through the ready queue and throw_if_cancelled() throws.
+  bool begin(PromiseBase& frame) noexcept;
+  // For an operation that completed inside await_suspend: true lets the frame go on at once; false
+  // means that it has had its share of this turn and is queued. Use as `return !done_at_once()`.
+  bool done_at_once() noexcept;
+  void wake() noexcept;
+  void wake_cancelled() noexcept {
+    cancelled_ = true;
+    wake();
+  }
+  void throw_if_cancelled() const {
+    if (cancelled_) throw Cancelled();
+  }
+  // Called with this waiter already out of its scope.
+  virtual void stop() noexcept = 0;
+
+ private:
+  void run() final { resume(*frame_); }
+
+  PromiseBase* frame_ = nullptr;
+  bool cancelled_ = false;
+};
+
+}  // namespace clearway
