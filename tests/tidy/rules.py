@@ -178,10 +178,16 @@ _UNDOCUMENTED = re.compile(
     r"(using\b|static_assert\b|friend\b|extern\b|namespace\b"
     r"|(template\s*<.*>\s*)?(class|struct|enum(\s+class)?)\s+\w+(\s*:\s*[\w:]+)?$)", re.DOTALL)
 
+_TYPE = re.compile(r"(template\s*<.*>\s*)?(class|struct|enum)\b", re.DOTALL)
+
 
 def documented(source):
-    """documented: a declaration at namespace scope has a comment, or stands under one that has."""
+    """documented: a declaration at namespace scope has a comment, or stands under one that has.
+
+    The essay that opens a file speaks for the first type in it.
+    """
     lines = source.text.split("\n")
+    essay = re.match(r"#pragma once\s+//", source.text)
     for statement in source.statements:
         if any(not re.match(r"(inline\s+)?namespace\b", header) for header in statement.scope):
             continue
@@ -195,6 +201,9 @@ def documented(source):
         first = cpp.line_of(source.code, statement.start)  # from 1: the line above is first - 2
         above = lines[first - 2].strip() if first > 1 else ""
         if above == "" or above.startswith("#"):
+            if essay and _TYPE.match(statement.text):
+                essay = None
+                continue
             name = " ".join(statement.text.split())[:60]
             yield statement.start, f"nothing says what this does: `{name}`"
 
