@@ -89,7 +89,7 @@ BAD = {
     "documented": [
         ("clearway/base/a.hpp", "namespace clearway {\n\nint f(int x);\n\n}\n"),
         ("clearway/base/a.hpp", "namespace clearway {\n\nclass A {\n  int x_;\n};\n\n}\n"),
-        ("clearway/base/a.hpp", "#pragma once\n\n// Essay.\n\nclass A {\n  int x;\n};\n\nint f();\n"),
+        ("clearway/base/a.hpp", "#pragma once\n\n// A.\n\nclass A {\n  int x;\n};\n\nint f();\n"),
     ],
     "decision": [("docs/decisions/loop.md", "# One loop\n\nWe decided so.\n")],
     "unfinished": [
