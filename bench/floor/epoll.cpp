@@ -50,8 +50,10 @@ int main(int count, char** arguments) {
     const int ready = epoll_wait(poll, events, 512, -1);
     for (int i = 0; i < ready; ++i) {
       const int descriptor = static_cast<int>(events[i].data.u64);
-      if (descriptor == listener) accept_all(poll, listener);
-      else answer(descriptor, answers);
+      if (descriptor == listener)
+        accept_all(poll, listener);
+      else
+        answer(descriptor, answers);
     }
   }
 }

@@ -9,7 +9,8 @@
 namespace bench {
 
 inline constexpr int most_descriptors = 65536;
-inline constexpr std::size_t most_answers = 256;  // per read: 16 KiB hold no more requests than that
+inline constexpr std::size_t most_answers =
+    256;  // per read: 16 KiB hold no more requests than that
 
 // Counts the requests that end in `data`. A blank line may be split over two reads, so one byte per
 // connection keeps how much of it the last read ended with.
@@ -20,8 +21,10 @@ inline std::size_t count_requests(const char* data, std::size_t size, unsigned c
   const char* const end = data + size;
   if (matched != 0) {
     while (at != end && matched < 4 && *at == blank[matched]) ++at, ++matched;
-    if (matched == 4) ++found;
-    else if (at == end) return 0;
+    if (matched == 4)
+      ++found;
+    else if (at == end)
+      return 0;
     matched = 0;
   }
   while (const void* hit = memmem(at, static_cast<std::size_t>(end - at), blank, 4)) {

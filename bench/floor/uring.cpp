@@ -19,7 +19,8 @@ class Server {
  public:
   explicit Server(int listener) : listener_(listener), answers_(bench::many_answers()) {
     io_uring_params parameters{};
-    parameters.flags = IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_CQSIZE;
+    parameters.flags =
+        IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_CQSIZE;
     parameters.cq_entries = 16384;
     const int made = io_uring_queue_init_params(4096, &ring_, &parameters);
     if (made < 0) errno = -made, bench::fail("io_uring_queue_init");
@@ -53,7 +54,8 @@ class Server {
     registration.ring_entries = buffers;
     registration.bgid = group;
     io_uring_buf_ring_init(buffer_ring_);
-    bench::check(io_uring_register_buf_ring(&ring_, &registration, 0), "io_uring_register_buf_ring");
+    bench::check(io_uring_register_buf_ring(&ring_, &registration, 0),
+                 "io_uring_register_buf_ring");
     for (unsigned i = 0; i < buffers; ++i) give_back(i);
     io_uring_buf_ring_advance(buffer_ring_, returned_);
   }

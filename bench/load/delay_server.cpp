@@ -1,7 +1,7 @@
 // Answers every request after a delay that depends on its number alone:
 //   delay_server PORT MINIMUM_MS MAXIMUM_MS
-// GET /n waits a step of an even ladder from the minimum to the maximum; any 150 consecutive numbers
-// use each of its 150 steps once, so they always share one slowest and one sum.
+// GET /n waits a step of an even ladder from the minimum to the maximum; any 150 consecutive
+// numbers use each of its 150 steps once, so they always share one slowest and one sum.
 
 #include <time.h>
 #include <unistd.h>
@@ -41,7 +41,8 @@ void answer_due(Queue& queue) {
 
 timespec until_due(const Queue& queue) {
   std::int64_t left = 3'600'000'000'000;
-  if (!queue.empty()) left = std::max<std::int64_t>(0, queue.top().when - bench::wall_nanoseconds());
+  if (!queue.empty())
+    left = std::max<std::int64_t>(0, queue.top().when - bench::wall_nanoseconds());
   return {.tv_sec = left / 1'000'000'000, .tv_nsec = left % 1'000'000'000};
 }
 

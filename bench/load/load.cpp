@@ -2,7 +2,8 @@
 //   load PORT [--path /] [--connections 64] [--pipeline 1] [--seconds 2] [--requests 0] [--cpu -1]
 //   load PORT --hold 1 [--connections 5000] …    one request each, then idle until its input closes
 // With --requests it ends after so many instead of after the seconds. It parses one answer in full
-// to learn its length and holds every later one to that; an error ends it with a message and code 1.
+// to learn its length and holds every later one to that; an error ends it with a message and
+// code 1.
 
 #include <unistd.h>
 

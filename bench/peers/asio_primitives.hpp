@@ -1,0 +1,109 @@
+#pragma once
+// Boost.Asio's primitives on `Executor`; see bench/support/primitives.hpp for what is measured.
+
+#include <utility>  // first: Boost 1.74 forgets it where it uses std::exchange
+
+#include <bench/support/primitives.hpp>
+#include <boost/asio.hpp>
+#include <chrono>
+#include <memory>
+#include <vector>
+
+namespace bench {
+
+namespace asio = boost::asio;
+
+template <class Executor>
+class AsioPrimitives {
+ public:
+  template <class T>
+  using Task = asio::awaitable<T, Executor>;
+  using Timer = asio::basic_waitable_timer<std::chrono::steady_clock,
+                                           asio::wait_traits<std::chrono::steady_clock>, Executor>;
+  static constexpr asio::use_awaitable_t<Executor> awaitable{};
+
+  double run(std::string_view metric) {
+    double value = 0;
+    asio::co_spawn(context_.get_executor(), measure(metric, value),
+                   [](const std::exception_ptr& error) {
+                     if (error) std::rethrow_exception(error);
+                   });
+    context_.run();
+    return value;
+  }
+
+ private:
+  static Task<int> child() { co_return 1; }
+
+  static Task<void> yielding(long count) {
+    const auto executor = co_await asio::this_coro::executor;
+    for (long i = 0; i < count; ++i) co_await asio::post(executor, awaitable);
+  }
+
+  static Task<void> wait_for(Timer& timer) { co_await timer.async_wait(awaitable); }
+
+  // Both directions of a pair: the second is spawned, the first runs here.
+  static Task<void> switches(Executor executor, long count) {
+    asio::co_spawn(executor, yielding(count / 2), asio::detached);
+    co_await yielding(count / 2);
+  }
+
+  static void set_and_cancel_timers(Executor executor, long count) {
+    const auto ignore = [](const boost::system::error_code&) {};
+    std::vector<Timer> timers;
+    timers.reserve(static_cast<std::size_t>(count));
+    for (long i = 0; i < count; ++i) {
+      timers.emplace_back(executor, std::chrono::seconds(3600 + i % 1000));
+      timers.back().async_wait(ignore);
+    }
+    for (Timer& timer : timers) timer.cancel();
+  }
+
+  Task<double> task_bytes(Executor executor, long count) {
+    never_.expires_after(std::chrono::hours(1));
+    const MemoryGrowth growth;
+    for (long i = 0; i < count; ++i) asio::co_spawn(executor, wait_for(never_), asio::detached);
+    co_await yielding(2);
+    const double bytes = growth.bytes_per(count);
+    context_.stop();  // the waiting tasks are destroyed with it
+    co_return bytes;
+  }
+
+  Task<void> measure(std::string_view metric, double& value) {
+    const Counts counts;
+    const Executor executor = context_.get_executor();
+    const Stopwatch stopwatch;
+    if (metric == "await") {
+      for (long i = 0; i < counts.await; ++i) static_cast<void>(co_await child());
+      value = stopwatch.nanoseconds_per(counts.await);
+    } else if (metric == "spawn_join") {
+      for (long i = 0; i < counts.spawn_join; ++i) {
+        static_cast<void>(co_await asio::co_spawn(executor, child(), awaitable));
+      }
+      value = stopwatch.nanoseconds_per(counts.spawn_join);
+    } else if (metric == "switch") {
+      co_await switches(executor, counts.switches);
+      value = stopwatch.nanoseconds_per(counts.switches);
+    } else if (metric == "timer") {
+      set_and_cancel_timers(executor, counts.timers);
+      co_await yielding(1);  // behind the handlers of all that were cancelled
+      value = stopwatch.nanoseconds_per(counts.timers);
+    } else if (metric == "task_bytes") {
+      value = co_await task_bytes(executor, counts.tasks);
+    } else {
+      unknown_metric();
+    }
+  }
+
+  asio::io_context context_{1};
+  Timer never_{context_.get_executor()};
+};
+
+template <class Executor>
+int asio_main(int count, char** arguments) {
+  if (count != 2) unknown_metric();
+  report(arguments[1], AsioPrimitives<Executor>().run(arguments[1]));
+  return 0;
+}
+
+}  // namespace bench
