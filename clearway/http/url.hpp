@@ -14,10 +14,11 @@ namespace clearway::http {
 /// stand in a URL percent-encoded (non-ASCII ones included, taken as UTF-8). What is already
 /// encoded stays as it is.
 ///
-/// Stricter than browsers on purpose, because two readers of such text often disagree: a
-/// backslash, a space or control byte anywhere, a percent sign or non-ASCII letter in the host
-/// (write its "xn--" form), and numbers that only look like an IPv4 address ("127.1", "0x7f.0.0.1")
-/// are refused. The `UrlError` shows what was wrong and the column.
+/// Stricter than browsers on purpose, because two readers of such text often disagree: a space or
+/// control byte anywhere, a backslash before the query, a missing slash, a second '@', a percent
+/// sign or non-ASCII letter in the host (write its "xn--" form), port 0, and numbers that only look
+/// like an IPv4 address ("127.1", "0x7f.0.0.1") are refused. The `UrlError` says what was wrong and
+/// the column; it does not show a password.
 class Url {
  public:
   /// Throws `UrlError`.
