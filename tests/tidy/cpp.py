@@ -183,7 +183,7 @@ def task_functions(code):
                           code[:match.start()])
         if arrow and arrow.group(1) == ")":
             opening = closing.get(arrow.start())
-            if opening is not None:
+            if opening is not None and not _plain(code, pairs, end + 1):
                 yield opening, "lambda", split_top_level(code[opening + 1:arrow.start()])
             continue
         declared = re.match(r"\s+([\w:~]+)\s*\(", code[end + 1:])
@@ -192,8 +192,19 @@ def task_functions(code):
         opening = end + 1 + declared.end() - 1
         close = pairs.get(opening)
         if close is not None and re.match(r"\s*([{;=]|const\b|override\b|noexcept\b|requires\b|&)",
-                                          code[close + 1:]):
+                                          code[close + 1:]) \
+                and not _plain(code, pairs, close + 1):
             yield opening, declared.group(1), split_top_level(code[opening + 1:close])
+
+
+def _plain(code, pairs, offset):
+    """Whether the body that begins here is a plain function's, which hands on somebody's Task."""
+    brace = re.match(r"(\s|const\b|noexcept\b|override\b|final\b)*\{", code[offset:])
+    if not brace:
+        return False
+    opening = offset + brace.end() - 1
+    body = code[opening:pairs.get(opening, len(code))]
+    return re.search(r"\breturn\b", body) and not re.search(r"\bco_(await|return|yield)\b", body)
 
 
 def _angle_end(code, offset):

@@ -36,11 +36,14 @@ _INCLUDE = re.compile(r'^[ \t]*#[ \t]*include[ \t]*([<"])([^>"]+)[>"]', re.MULTI
 
 
 def floors(path, text, allowed_modules):
-    """floors: a module includes itself and what it links, spelled <clearway/module/file.hpp>."""
+    """floors: a module includes itself and what it links, spelled <clearway/module/file.hpp>.
+
+    Tests and programs may name a file beside them in quotes.
+    """
     module = re.match(r"clearway/(\w+)/", path)
     for match in _INCLUDE.finditer(text):
         quote, included = match.groups()
-        if quote == '"':
+        if quote == '"' and path.startswith("clearway/"):
             yield match.start(), f'#include "{included}": write <clearway/...> with the whole path'
         elif module and included.startswith("clearway/"):
             parts = included.split("/")
@@ -178,6 +181,10 @@ _UNDOCUMENTED = re.compile(
     r"(using\b|static_assert\b|friend\b|extern\b|namespace\b"
     r"|(template\s*<.*>\s*)?(class|struct|enum(\s+class)?)\s+\w+(\s*:\s*[\w:]+)?$)", re.DOTALL)
 
+# A specialisation, or the definition of a member or function that a class has declared.
+_DECLARED_ELSEWHERE = re.compile(
+    r"template\s*<\s*>|[^(]*[\w>]::(~?\w+\s*|operator[^(]*)\("
+    r"|(template\s*<.*>\s*)?(class|struct)\s+[\w<>, ]+::", re.DOTALL)
 _TYPE = re.compile(r"(template\s*<.*>\s*)?(class|struct|enum)\b", re.DOTALL)
 
 
@@ -195,6 +202,8 @@ def documented(source):
         if any(re.search(internal, header) for header in statement.scope):
             continue
         if statement.block_end < 0 and _UNDOCUMENTED.match(statement.text.strip()):
+            continue
+        if _DECLARED_ELSEWHERE.match(statement.text):
             continue
         if re.match(r"(inline\s+)?namespace\b", statement.text):
             continue

@@ -126,6 +126,11 @@ GOOD = [
     ("clearway/base/a.hpp", "#pragma once\nnamespace clearway {\n\nclass A;\n\n"
                             "/// Counts.\nint f();\nint f(int x);\n\n"
                             "namespace detail {\n\nint g();\n\n}\n}\n"),
+    ("clearway/http/a.hpp", "#pragma once\n// Does.\nTask<> f(F&& f) { return g(move(f)); }\n"),
+    ("clearway/http/a.hpp", "#pragma once\n\ntemplate <>\nclass A<int> {\n  int x;\n};\n\n"
+                            "int B::f() {\n  return 1;\n}\n\nB<int> B<int>::g() {\n  f();\n}\n\n"
+                            "template <class T>\nclass B<T>::C : D {\n  int x;\n};\n"),
+    ("tests/http/a.cpp", '#include "beside.hpp"\n'),
     ("clearway/base/a.hpp", "#pragma once\n\n// An essay.\n\nclass A {\n  int x_;\n};\n"),
     ("clearway/base/a.cpp", "namespace a {\n" + "int f() {\n  return 1;\n}\n" * 60 + "}\n"),
     ("docs/hazards.md", "```cpp bad\nif (co_await x()) y();\n```\n"),
