@@ -69,5 +69,5 @@ def measure(options) -> tuple[str, dict]:
 
 
 METHOD = """Each client runs alone on one core, the server (ours, epoll) on another. The time is \
-taken inside the client and includes making its connections, not starting the program. "× floor" is \
-the time, or the rate, divided by the floor's in the same round; the median of those is shown."""
+taken inside the client and includes making its connections, not starting the program. "× floor" \
+is the time, or the rate, divided by the floor's in the same round; the median of those is shown."""

@@ -100,7 +100,7 @@ def serving(peer: Peer, build: Path, cpu: int = MEASURED_CPU, prefix: tuple = ()
 
 
 def processor_time() -> tuple[int, int, int]:
-    """Of all cores since the start of the machine, in ticks: all, not idle, taken by other guests."""
+    """Ticks of all cores since the machine started: all, not idle, taken by other guests."""
     fields = [int(word) for word in Path("/proc/stat").read_text().split("\n")[0].split()[1:9]]
     return sum(fields), sum(fields) - fields[3] - fields[4], fields[7]
 

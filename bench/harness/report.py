@@ -1,4 +1,4 @@
-"""Tables, the machine's description, and docs/benchmarks.md, of which each part is replaced alone."""
+"""Tables, the machine, and docs/benchmarks.md, of which each part is replaced alone."""
 
 import datetime
 import os
@@ -78,15 +78,16 @@ def part(name: str, method: str, tables: str, options) -> str:
     versions = "; ".join(f"{peer}: {version}" for peer, version in options.versions.items()
                          if version != "this commit")
     seconds = f" of {options.seconds:g} s" if name == "server" else ""
-    notes = [f"{options.rounds} rounds{seconds}; other programs used {options.busy:.0%} of the machine "
-             f"just before, other guests took {options.stolen:.1%} of it meanwhile.", *options.notes]
+    notes = [f"{options.rounds} rounds{seconds}; other programs used {options.busy:.0%} of the "
+             f"machine just before, other guests took {options.stolen:.1%} of it meanwhile.",
+             *options.notes]
     facts = [f"- {today}, commit {commit}", f"- {machine()}", f"- {compiler(options.build)}",
              f"- {output_of(PYTHON, '--version')}; {versions}", *(f"- {note}" for note in notes)]
     return "\n\n".join([f"## {TITLES[name]}", method, "\n".join(facts), tables])
 
 
 def write(name: str, text: str) -> None:
-    """Puts a part between its own marks, in the order of TITLES, and leaves the others as they are."""
+    """Puts a part between its own marks, in the order of TITLES; leaves the others as they are."""
     page = PAGE.read_text() if PAGE.exists() else ""
     parts = []
     for each in TITLES:

@@ -122,8 +122,8 @@ def measure(options) -> tuple[str, dict]:
             results = rounds(options, servers, connections, pipeline)
             everything[title] = results
             parts.append(f"### {title}\n\n{rates_table(results)}")
-    parts.append("¹ The server was idle for more than a tenth of the time: the load generator was the "
-                 "limit, so compare the CPU per request.")
+    parts.append("¹ The server was idle for more than a tenth of the time: the load generator was "
+                 "the limit, so compare the CPU per request.")
     footprint = footprint_table(options, peers)
     parts.append(f"### What one connection and one request take\n\n{footprint}")
     return "\n\n".join(parts), everything
@@ -132,6 +132,6 @@ def measure(options) -> tuple[str, dict]:
 METHOD = """Each server runs on one core, `bench/load` on another, over loopback; kept-alive \
 connections, `GET /` with one header, a small fixed answer. The floor is the least C++ that serves \
 this: it looks for blank lines, parses nothing and times nothing out. A ratio is taken within one \
-round and the median of those is shown. Memory is the growth of the proportional set size over 5,000 \
-idle connections after one request each, user space only; instructions are callgrind's, \
+round and the median of those is shown. Memory is the growth of the proportional set size over \
+5,000 idle connections after one request each, user space only; instructions are callgrind's, \
 (11,000 − 1,000 requests) / 10,000."""

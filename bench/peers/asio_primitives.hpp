@@ -7,6 +7,7 @@
 #include <boost/asio.hpp>
 #include <chrono>
 #include <memory>
+#include <string>
 #include <vector>
 
 namespace bench {
@@ -24,7 +25,7 @@ class AsioPrimitives {
 
   double run(std::string_view metric) {
     double value = 0;
-    asio::co_spawn(context_.get_executor(), measure(metric, value),
+    asio::co_spawn(context_.get_executor(), measure(std::string(metric), value),
                    [](const std::exception_ptr& error) {
                      if (error) std::rethrow_exception(error);
                    });
@@ -69,7 +70,7 @@ class AsioPrimitives {
     co_return bytes;
   }
 
-  Task<void> measure(std::string_view metric, double& value) {
+  Task<void> measure(std::string metric, double& value) {
     const Counts counts;
     const Executor executor = context_.get_executor();
     const Stopwatch stopwatch;
