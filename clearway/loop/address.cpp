@@ -41,6 +41,7 @@ Address Address::from_system(const sockaddr* address, socklen_t length) {
 }
 
 std::optional<Address> Address::ip(std::string_view text, std::uint16_t port) {
+  if (text.find('\0') != std::string_view::npos) return std::nullopt;
   const std::string whole(text);
   sockaddr_in v4{};
   if (::inet_pton(AF_INET, whole.c_str(), &v4.sin_addr) == 1) {
