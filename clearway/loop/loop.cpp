@@ -11,7 +11,8 @@ constinit thread_local Loop* Loop::current_ = nullptr;
 Loop::Loop(std::unique_ptr<Driver> driver)
     : driver_(std::move(driver)),
       timers_(driver_->simulated() ? TimerQueue::Mode::exact : TimerQueue::Mode::wheel,
-              driver_->now()) {
+              driver_->now()),
+      mailbox_(std::make_shared<Mailbox>(*driver_)) {
   if (current_ != nullptr) {
     throw UsageError(
         "this thread already runs a loop: await the task instead of calling run() inside it");
@@ -19,7 +20,11 @@ Loop::Loop(std::unique_ptr<Driver> driver)
   current_ = this;
 }
 
-Loop::~Loop() { current_ = nullptr; }
+Loop::~Loop() {
+  while (!services_.empty()) services_.pop_back();
+  mailbox_->close();
+  current_ = nullptr;
+}
 
 Loop& Loop::current() {
   if (current_ == nullptr) {
@@ -28,25 +33,6 @@ Loop& Loop::current() {
         "run_main()");
   }
   return *current_;
-}
-
-void Loop::post(UniqueFunction<void()> function) {
-  {
-    const std::lock_guard lock(posted_mutex_);
-    posted_.push_back(std::move(function));
-    has_posted_.store(true, std::memory_order_release);
-  }
-  driver_->wake();
-}
-
-void Loop::run_posted() {
-  std::vector<UniqueFunction<void()>> batch;
-  {
-    const std::lock_guard lock(posted_mutex_);
-    batch.swap(posted_);
-    has_posted_.store(false, std::memory_order_relaxed);
-  }
-  for (auto& function : batch) function();
 }
 
 void Loop::run_ready() {
@@ -71,7 +57,7 @@ void Loop::run_ready_shuffled() {
 
 void Loop::turn(bool may_wait) {
   if (timers_.size() > 0) timers_.expire(driver_->now());
-  if (has_posted_.load(std::memory_order_acquire)) run_posted();
+  mailbox_->deliver();
   if (driver_->simulated()) {
     run_ready_shuffled();
   } else {
@@ -79,7 +65,7 @@ void Loop::turn(bool may_wait) {
   }
   if (stopped_) return;
   if (!may_wait || !queue_.empty() || !shuffled_.empty() ||
-      has_posted_.load(std::memory_order_acquire)) {
+      mailbox_->full()) {
     driver_->wait(Instant::min());
     return;
   }

@@ -5,18 +5,27 @@
 // A turn fires the timers that are due, runs ready nodes (at most `budget`, so that a busy task
 // cannot keep the sockets waiting), and lets the driver wait or poll.
 
-#include <atomic>
+#include <concepts>
 #include <cstdint>
 #include <memory>
-#include <mutex>
+#include <utility>
 #include <vector>
 
-#include <clearway/base/unique_function.hpp>
 #include <clearway/loop/driver.hpp>
+#include <clearway/loop/mailbox.hpp>
 #include <clearway/loop/ready.hpp>
 #include <clearway/loop/timer.hpp>
 
 namespace clearway {
+
+// Something that a loop owns one of: a resolver, a thread pool.
+class LoopService {
+ public:
+  LoopService() noexcept = default;
+  LoopService(const LoopService&) = delete;
+  LoopService& operator=(const LoopService&) = delete;
+  virtual ~LoopService() = default;
+};
 
 class Loop {
  public:
@@ -38,9 +47,21 @@ class Loop {
 
   void ready(Ready& node) noexcept { queue_.push(node); }
 
-  // Runs `function` on this loop, soon. From any thread and at any time until the loop is
-  // destroyed; what is still posted then is dropped unrun.
-  void post(UniqueFunction<void()> function);
+  // Runs `function` on this loop, soon. From any thread, while the loop exists; a thread that may
+  // outlive it keeps the mailbox instead.
+  void post(UniqueFunction<void()> function) { mailbox_->post(std::move(function)); }
+  [[nodiscard]] std::shared_ptr<Mailbox> mailbox() const noexcept { return mailbox_; }
+
+  // The one S of this loop: made from the loop on first use, destroyed with it, the latest first.
+  template <std::derived_from<LoopService> S>
+  S& service() {
+    static constexpr char key = 0;
+    for (auto& [known, service] : services_) {
+      if (known == &key) return static_cast<S&>(*service);
+    }
+    services_.emplace_back(&key, std::make_unique<S>(*this));
+    return static_cast<S&>(*services_.back().second);
+  }
 
   // Turns until stop() is called. Throws UsageError in simulation when nothing can happen any more.
   void run();
@@ -55,7 +76,8 @@ class Loop {
   // Observers of tests, see task/probe.hpp.
   class SuspensionHook {
    public:
-    virtual void suspended() = 0;
+    // `frame` is the suspended frame, as `running` below.
+    virtual void suspended(void* frame) = 0;
 
    protected:
     ~SuspensionHook() = default;
@@ -71,7 +93,6 @@ class Loop {
 
   void run_ready();
   void run_ready_shuffled();
-  void run_posted();
 
   static constinit thread_local Loop* current_;
 
@@ -83,9 +104,8 @@ class Loop {
   SuspensionHook* hook_ = nullptr;
   std::vector<Ready*> shuffled_;
 
-  std::atomic<bool> has_posted_ = false;
-  std::mutex posted_mutex_;
-  std::vector<UniqueFunction<void()>> posted_;
+  std::shared_ptr<Mailbox> mailbox_;
+  std::vector<std::pair<const void*, std::unique_ptr<LoopService>>> services_;
 };
 
 }  // namespace clearway

@@ -1,0 +1,19 @@
+#pragma once
+
+// Floors 0 to 3: loop, tasks, streams. Add <clearway/http.hpp> and others as needed.
+
+#include <clearway/base/error.hpp>
+#include <clearway/base/result.hpp>
+#include <clearway/loop/loop.hpp>
+#include <clearway/task/every.hpp>
+#include <clearway/task/gather.hpp>
+#include <clearway/task/local.hpp>
+#include <clearway/task/queue.hpp>
+#include <clearway/task/race.hpp>
+#include <clearway/task/run.hpp>
+#include <clearway/task/sleep.hpp>
+#include <clearway/task/sync.hpp>
+#include <clearway/task/task.hpp>
+#include <clearway/task/task_group.hpp>
+#include <clearway/task/timeout.hpp>
+#include <clearway/task/to_thread.hpp>

@@ -1,0 +1,13 @@
+#include <clearway/task/every.hpp>
+
+#include <clearway/base/error.hpp>
+
+namespace clearway::detail {
+
+Instant next_tick(Instant last, Duration period) {
+  if (period <= Duration::zero()) throw UsageError("every() needs a period above zero");
+  const Duration since = loop_time() - last;
+  return after(last, period * (since / period + 1));
+}
+
+}  // namespace clearway::detail

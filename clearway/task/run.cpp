@@ -1,0 +1,75 @@
+#include <clearway/task/run.hpp>
+
+#include <cstdio>
+
+#include <clearway/base/error.hpp>
+#include <clearway/loop/signal_wake.hpp>
+#include <clearway/task/trace.hpp>
+
+#include <csignal>
+
+namespace clearway {
+namespace {
+
+// The background group of the run of this thread.
+thread_local TaskGroup* background_group = nullptr;
+
+struct BackgroundGroup final : TaskGroup {
+  using TaskGroup::finish;
+};
+
+}  // namespace
+
+TaskGroup& background() {
+  if (background_group == nullptr) {
+    throw UsageError("background() belongs to a run: call it from a task");
+  }
+  return *background_group;
+}
+
+namespace detail {
+
+PromiseBase* Root::finished(PromiseBase& child) noexcept {
+  (void)child;
+  done_ = true;
+  return nullptr;
+}
+
+void Root::drive(Loop& loop, PromiseBase& frame) {
+  BackgroundGroup group;
+  group.open_root(scope_);
+  background_group = &group;
+  frame.parent = ParentLink(*this);
+  frame.scope = &scope_;
+  done_ = start_inline(frame);
+  while (!done_) loop.turn(true);
+  group.cancel();
+  while (group.has_children()) loop.turn(true);
+  background_group = nullptr;
+  if (frame.error == nullptr && group.first_error() != nullptr) frame.error = group.first_error();
+}
+
+int run_as_main(PromiseBase& frame) {
+  int signal = 0;
+  try {
+    Loop loop(make_default_driver());
+    Root root;
+    SignalWatch watch(loop, {SIGINT, SIGTERM}, [&](int number) {
+      signal = number;
+      root.scope().cancel();
+    });
+    root.drive(loop, frame);
+  } catch (const Error& error) {
+    std::fprintf(stderr, "error: %s\n", error.what());
+    return 1;
+  }
+  if (frame.error == nullptr) return 0;
+  if (frame.ended_cancelled() && signal != 0) return 128 + signal;
+  const std::string text =
+      frame.ended_cancelled() ? "cancelled, but nobody asked for it" : describe(frame.error);
+  std::fprintf(stderr, "error: %s\n%s", text.c_str(), to_string(last_error_trace()).c_str());
+  return 1;
+}
+
+}  // namespace detail
+}  // namespace clearway

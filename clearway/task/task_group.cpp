@@ -1,0 +1,75 @@
+#include <clearway/task/task_group.hpp>
+
+#include <clearway/base/error.hpp>
+
+namespace clearway {
+
+namespace detail {
+
+// A child that was cancelled before it began runs too, up to its first await, as every task does.
+void ChildBase::run() { resume(promise()); }
+
+PromiseBase* ChildBase::waiting_frame() const noexcept {
+  return group_ == nullptr ? nullptr : group_->waiting_frame();
+}
+
+PromiseBase* ChildBase::finished(PromiseBase& child) noexcept {
+  TaskGroup& group = *std::exchange(group_, nullptr);
+  scope.leave();
+  ended_ = true;
+  ListNode<ChildBase>::unlink();
+  PromiseBase* next = group.child_finished(*this, child);
+  conclude();
+  while (!waiting_handles.empty()) waiting_handles.pop_front().child_ended();
+  drop();
+  return next;
+}
+
+void throw_child_error(const ChildBase& child) {
+  if (*child.error.__cxa_exception_type() == typeid(Cancelled)) {
+    throw UsageError("the task that was awaited through its handle has been cancelled");
+  }
+  std::rethrow_exception(child.error);
+}
+
+void throw_without_result() {
+  throw UsageError("the task group was cancelled before its body had given its result");
+}
+
+}  // namespace detail
+
+void TaskGroup::open_root(CancelScope& scope) noexcept {
+  scope_.enter(&scope);
+  pending_ = 1;
+}
+
+void TaskGroup::require_open() const {
+  if (pending_ == 0) {
+    throw UsageError("this task group has ended: start tasks from inside its body or its children");
+  }
+}
+
+void TaskGroup::enlist(detail::ChildBase& child) noexcept {
+  PromiseBase& promise = child.promise();
+  child.scope.enter(&scope_);
+  promise.parent = ParentLink(child);
+  promise.scope = &child.scope;
+  ++pending_;
+  children_.push_back(child);
+  Loop::current().ready(child);
+}
+
+PromiseBase* TaskGroup::child_finished(detail::ChildBase& child, PromiseBase& promise) noexcept {
+  --pending_;
+  if (promise.ended_cancelled()) {
+    // An end that was asked for, through the handle or the group, is no error of the group.
+    if (!child.scope.cancel_called() && !scope_.cancelled()) interrupted_ = true;
+  } else if (promise.error != nullptr) {
+    fail(promise.error);
+  }
+  return pending_ == 0 ? parent_ : nullptr;
+}
+
+void TaskGroup::collect(PromiseBase& child) noexcept { (void)child; }
+
+}  // namespace clearway

@@ -1,0 +1,325 @@
+#pragma once
+
+// Tasks that are started while others run, and never outlive the block that they belong to.
+//
+//   co_await task_group([&](TaskGroup& group) -> Task<> {
+//     auto pinger = group.start(ping_everyone, std::ref(room));
+//     while (auto guest = co_await arrivals.get()) group.start(talk_to, std::ref(room), *guest);
+//     pinger.cancel();
+//   });   // every child has ended here
+//
+// The first error, of the body or of a child, cancels the others and is thrown when all have ended.
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <tuple>
+#include <type_traits>
+
+#include <clearway/task/join.hpp>
+#include <clearway/task/timeout.hpp>
+#include <clearway/task/waiter.hpp>
+
+namespace clearway {
+
+class TaskGroup;
+
+namespace detail {
+
+// One child of a group: what it runs, its scope and its outcome. Shared by the group, while the
+// child runs, and by handles.
+class ChildBase : public Completion, public Ready, public ListNode<ChildBase> {
+ public:
+  static void* operator new(std::size_t size) { return frame_memory::allocate(size); }
+  static void operator delete(void* block, std::size_t size) noexcept {
+    frame_memory::release(block, size);
+  }
+
+  ChildBase(TaskGroup& group, Site site) noexcept : group_(&group), site_(site) {}
+  virtual ~ChildBase() = default;
+
+  void retain() noexcept { ++references_; }
+  void drop() noexcept {
+    if (--references_ == 0) delete this;
+  }
+  void cancel() noexcept {
+    if (!ended_) scope.cancel();
+  }
+  [[nodiscard]] bool ended() const noexcept { return ended_; }
+
+  PromiseBase* finished(PromiseBase& child) noexcept final;
+  [[nodiscard]] PromiseBase* waiting_frame() const noexcept final;
+  [[nodiscard]] Site spawn_site() const noexcept final { return site_; }
+  [[nodiscard]] const char* task_name() const noexcept final {
+    return name.empty() ? nullptr : name.c_str();
+  }
+
+  CancelScope scope;
+  std::string name;
+  std::exception_ptr error;  // set when it ended with one; Cancelled too
+
+ protected:
+  friend class clearway::TaskGroup;
+  virtual PromiseBase& promise() noexcept = 0;
+  // Moves the result out of the frame and destroys it.
+  virtual void conclude() noexcept = 0;
+
+  TaskGroup* group_;  // null once ended
+
+ private:
+  void run() final;
+
+  Site site_;
+  int references_ = 1;
+  bool ended_ = false;
+
+ public:
+  // Handles that wait for this child.
+  struct Joiner : ListNode<Joiner> {
+    virtual void child_ended() noexcept = 0;
+  };
+  List<Joiner> waiting_handles;
+};
+
+template <class T>
+class ChildResult : public ChildBase {
+ public:
+  using ChildBase::ChildBase;
+  std::optional<Unvoid<T>> value;
+
+ protected:
+  PromiseBase& promise() noexcept override { return frame_.promise(); }
+  void conclude() noexcept override {
+    if (frame_.promise().error != nullptr) {
+      error = frame_.promise().error;
+    } else if constexpr (std::is_void_v<T>) {
+      value.emplace();
+    } else {
+      value.emplace(frame_.promise().take());
+    }
+    frame_.destroy();
+  }
+  OwnedFrame<T> frame_;
+};
+
+// Holds the callable, so that a lambda's captures live as long as its coroutine.
+template <class T, class F>
+class Child final : public ChildResult<T> {
+ public:
+  template <class G>
+  Child(TaskGroup& group, Site site, G&& function)
+      : ChildResult<T>(group, site), function_(std::forward<G>(function)) {}
+  template <class... Args>
+  void make(Args&&... args) {
+    auto task = std::invoke(function_, std::forward<Args>(args)...);
+    this->frame_ = take_frame(task);
+  }
+
+ private:
+  [[no_unique_address]] F function_;
+};
+
+template <class T>
+class JoinChildAwaiter;
+
+}  // namespace detail
+
+// A child of a group, seen from outside: await it, cancel it, name it. Copies refer to the same
+// child; dropping every handle leaves the child running.
+template <class T>
+class TaskHandle {
+ public:
+  explicit TaskHandle(detail::ChildResult<T>& child) noexcept : child_(&child) { child.retain(); }
+  TaskHandle(const TaskHandle& other) noexcept : child_(other.child_) { child_->retain(); }
+  TaskHandle& operator=(const TaskHandle& other) noexcept {
+    other.child_->retain();
+    child_->drop();
+    child_ = other.child_;
+    return *this;
+  }
+  ~TaskHandle() { child_->drop(); }
+
+  // The child ends with Cancelled at its next await; the group takes that as an end, not an error.
+  void cancel() const noexcept { child_->cancel(); }
+  void set_name(std::string name) const { child_->name = std::move(name); }
+  [[nodiscard]] bool ended() const noexcept { return child_->ended(); }
+
+  // Waits for the child's end. Gives a reference to its result, which lives as long as a handle;
+  // throws its error, or UsageError when it was cancelled. Cancelling this wait leaves the child
+  // running.
+  detail::JoinChildAwaiter<T> operator co_await() const noexcept;
+
+ private:
+  detail::ChildResult<T>* child_;
+};
+
+class TaskGroup : public detail::Join {
+ public:
+  TaskGroup() noexcept = default;
+  ~TaskGroup() = default;
+
+  // Starts `function(args...)`, which gives a task, as a child: it first runs in the next round of
+  // the ready queue. The callable and its arguments are kept; pass references with std::ref. Throws
+  // UsageError when the group has ended.
+  template <class F>
+  auto start(F&& function, Site site = Site::current()) {
+    return spawn(site, std::forward<F>(function));
+  }
+  template <class F, class A>
+    requires(!std::is_same_v<std::decay_t<A>, Site>)
+  auto start(F&& function, A&& first, Site site = Site::current()) {
+    return spawn(site, std::forward<F>(function), std::forward<A>(first));
+  }
+  template <class F, class A, class B>
+    requires(!std::is_same_v<std::decay_t<B>, Site>)
+  auto start(F&& function, A&& first, B&& second, Site site = Site::current()) {
+    return spawn(site, std::forward<F>(function), std::forward<A>(first),
+                 std::forward<B>(second));
+  }
+  template <class F, class A, class B, class C>
+    requires(!std::is_same_v<std::decay_t<C>, Site>)
+  auto start(F&& function, A&& first, B&& second, C&& third, Site site = Site::current()) {
+    return spawn(site, std::forward<F>(function), std::forward<A>(first),
+                 std::forward<B>(second), std::forward<C>(third));
+  }
+  template <class F, class A, class B, class C, class D>
+    requires(!std::is_same_v<std::decay_t<D>, Site>)
+  auto start(F&& function, A&& first, B&& second, C&& third, D&& fourth,
+             Site site = Site::current()) {
+    return spawn(site, std::forward<F>(function), std::forward<A>(first),
+                 std::forward<B>(second), std::forward<C>(third), std::forward<D>(fourth));
+  }
+
+  // Cancels the body and every child.
+  void cancel() noexcept { scope_.cancel(); }
+  [[nodiscard]] std::size_t running() const noexcept { return children_.count(); }
+
+  // For the runtime, which owns a group without a body.
+  void open_root(CancelScope& scope) noexcept;
+  // Gives a frame to resume when the last child has ended; for a group without body null.
+  PromiseBase* child_finished(detail::ChildBase& child, PromiseBase& promise) noexcept;
+  [[nodiscard]] bool has_children() const noexcept { return !children_.empty(); }
+  [[nodiscard]] std::exception_ptr first_error() const noexcept { return error_; }
+
+ protected:
+  void collect(PromiseBase& child) noexcept override;
+
+ private:
+  friend class detail::ChildBase;
+
+  template <class F, class... Args>
+  auto spawn(Site site, F&& function, Args&&... args) {
+    using Function = std::decay_t<F>;
+    using T = await_result_t<std::invoke_result_t<Function&, Args...>>;
+    require_open();
+    auto child = std::make_unique<detail::Child<T, Function>>(*this, site,
+                                                              std::forward<F>(function));
+    child->make(std::forward<Args>(args)...);
+    TaskHandle<T> handle(*child);
+    enlist(*child.release());
+    return handle;
+  }
+  void require_open() const;
+  void enlist(detail::ChildBase& child) noexcept;
+
+  List<detail::ChildBase> children_;
+};
+
+namespace detail {
+
+template <class T>
+class JoinChildAwaiter final : public Waiter, private ChildBase::Joiner {
+ public:
+  explicit JoinChildAwaiter(ChildResult<T>& child) noexcept : child_(&child) { child.retain(); }
+  ~JoinChildAwaiter() { child_->drop(); }
+  bool await_ready() const noexcept { return false; }
+  template <class P>
+  bool await_suspend(std::coroutine_handle<P> handle) {
+    if (child_->ended()) return false;
+    if (begin(handle.promise())) child_->waiting_handles.push_back(*this);
+    return true;
+  }
+  std::add_lvalue_reference_t<T> await_resume() {
+    throw_if_cancelled();
+    require_result(*child_);
+    if constexpr (!std::is_void_v<T>) return *child_->value;
+  }
+
+ private:
+  static void require_result(const ChildBase& child);
+  void child_ended() noexcept override { wake(); }
+  void stop() noexcept override {
+    ListNode<ChildBase::Joiner>::unlink();
+    wake_cancelled();
+  }
+
+  ChildResult<T>* child_;
+};
+
+// Throws the child's error; UsageError when it was cancelled.
+void throw_child_error(const ChildBase& child);
+
+template <class T>
+void JoinChildAwaiter<T>::require_result(const ChildBase& child) {
+  if (child.error != nullptr) throw_child_error(child);
+}
+
+[[noreturn]] void throw_without_result();
+
+// The body is a child too, but awaits nothing and has no handle.
+template <class F>
+class GroupAwaiter final : public TaskGroup {
+ public:
+  explicit GroupAwaiter(F body) : body_(std::move(body)) {}
+  bool await_ready() const noexcept { return false; }
+  template <class P>
+  bool await_suspend(std::coroutine_handle<P> parent) {
+    open(parent.promise());
+    auto task = std::invoke(body_, static_cast<TaskGroup&>(*this));
+    frame_ = take_frame(task);
+    launch(frame_.promise(), *this);
+    return close();
+  }
+  auto await_resume() {
+    finish();
+    // A body that ended because its own group was cancelled has simply ended.
+    if constexpr (std::is_void_v<T>) {
+      if (!frame_.promise().ended_cancelled()) frame_.promise().take();
+    } else {
+      if (frame_.promise().ended_cancelled()) throw_without_result();
+      return frame_.promise().take();
+    }
+  }
+
+ private:
+  using T = await_result_t<std::invoke_result_t<F&, TaskGroup&>>;
+  F body_;
+  OwnedFrame<T> frame_;
+};
+
+template <class F>
+class [[nodiscard("co_await it")]] GroupOf {
+ public:
+  explicit GroupOf(F body) : body_(std::move(body)) {}
+  GroupAwaiter<F> operator co_await() && { return GroupAwaiter<F>(std::move(body_)); }
+
+ private:
+  F body_;
+};
+
+}  // namespace detail
+
+template <class T>
+detail::JoinChildAwaiter<T> TaskHandle<T>::operator co_await() const noexcept {
+  return detail::JoinChildAwaiter<T>(*child_);
+}
+
+// Awaits `body(group)` and every child that was started on the group; gives the body's result.
+template <class F>
+  requires std::is_invocable_v<std::decay_t<F>&, TaskGroup&>
+auto task_group(F&& body) {
+  check_dialect<F>();
+  return detail::GroupOf<std::decay_t<F>>(std::forward<F>(body));
+}
+
+}  // namespace clearway
