@@ -41,7 +41,7 @@ def judge_code(path, text, modules):
     ]
     if header:
         checks.append(("pragma-once", rules.pragma_once(path, text)))
-        checks.append(("using-namespace", rules.using_namespace(source)))
+        checks.append(("using-namespace", rules.using_namespace(path, source)))
     if header and path.startswith("clearway/"):
         checks.append(("third-party-header", rules.third_party(path, text)))
         checks.append(("documented", rules.documented(source)))
