@@ -14,8 +14,20 @@ namespace {
 // The background group of the run of this thread.
 thread_local TaskGroup* background_group = nullptr;
 
-struct BackgroundGroup final : TaskGroup {
-  using TaskGroup::finish;
+class BackgroundGroup final : public TaskGroup {
+ public:
+  // Cancels the children and runs the loop until they have ended.
+  void drain(Loop& loop) {
+    cancel();
+    draining_ = true;
+    if (has_children()) loop.run();
+  }
+
+ private:
+  void emptied() noexcept override {
+    if (draining_) Loop::current().stop();
+  }
+  bool draining_ = false;
 };
 
 }  // namespace
@@ -31,7 +43,7 @@ namespace detail {
 
 PromiseBase* Root::finished(PromiseBase& child) noexcept {
   (void)child;
-  done_ = true;
+  Loop::current().stop();
   return nullptr;
 }
 
@@ -41,10 +53,8 @@ void Root::drive(Loop& loop, PromiseBase& frame) {
   background_group = &group;
   frame.parent = ParentLink(*this);
   frame.scope = &scope_;
-  done_ = start_inline(frame);
-  while (!done_) loop.turn(true);
-  group.cancel();
-  while (group.has_children()) loop.turn(true);
+  if (!start_inline(frame)) loop.run();
+  group.drain(loop);
   background_group = nullptr;
   if (frame.error == nullptr && group.first_error() != nullptr) frame.error = group.first_error();
 }

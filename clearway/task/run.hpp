@@ -24,7 +24,6 @@ class Root final : public Completion {
 
  private:
   CancelScope scope_;
-  bool done_ = false;
 };
 
 // Runs `frame` with Ctrl-C and SIGTERM cancelling it; prints an uncaught error with its await

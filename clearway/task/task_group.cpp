@@ -67,6 +67,7 @@ PromiseBase* TaskGroup::child_finished(detail::ChildBase& child, PromiseBase& pr
   } else if (promise.error != nullptr) {
     fail(promise.error);
   }
+  if (children_.empty()) emptied();
   return pending_ == 0 ? parent_ : nullptr;
 }
 

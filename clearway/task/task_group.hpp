@@ -203,6 +203,8 @@ class TaskGroup : public detail::Join {
 
  protected:
   void collect(PromiseBase& child) noexcept override;
+  // The last child that ran has ended.
+  virtual void emptied() noexcept {}
 
  private:
   friend class detail::ChildBase;

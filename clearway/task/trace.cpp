@@ -23,6 +23,13 @@ std::string_view file_name(const char* path) noexcept {
   return slash == std::string_view::npos ? whole : whole.substr(slash + 1);
 }
 
+// Coroutines of the library's own that only pass something on.
+bool is_internal(const TraceEntry& entry) noexcept {
+  return entry.name.empty() &&
+         std::string_view(entry.function.function_name()).find("clearway::detail::") !=
+             std::string_view::npos;
+}
+
 }  // namespace
 
 #if CLEARWAY_CHECK_FRAME_LAYOUT
@@ -74,6 +81,7 @@ const std::vector<TraceEntry>& last_error_trace() noexcept { return last_error.t
 std::string to_string(const std::vector<TraceEntry>& trace) {
   std::string text;
   for (const TraceEntry& entry : trace) {
+    if (is_internal(entry)) continue;
     text += fmt::format("  in {}", entry.function.function_name());
     if (!entry.name.empty()) text += fmt::format(" \"{}\"", entry.name);
     const Site& at = entry.at.line() != 0 ? entry.at : entry.function;
