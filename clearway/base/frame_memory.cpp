@@ -104,7 +104,8 @@ void* refill(std::size_t index) {
 }  // namespace
 
 void* allocate(std::size_t size) {
-  if (state.fail_countdown != 0) [[unlikely]] count_down();
+  if (state.fail_countdown != 0) [[unlikely]]
+    count_down();
   void* result = nullptr;
   const std::size_t index = (size - 1) / granularity;
   if (from_heap || index >= class_count) {

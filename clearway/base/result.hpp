@@ -17,7 +17,8 @@ class [[nodiscard]] Result {
   using value_type = T;
 
   Result(T value) : content_(std::in_place_index<0>, std::move(value)) {}  // NOLINT
-  Result(std::exception_ptr error) : content_(std::in_place_index<1>, std::move(error)) {}  // NOLINT
+  Result(std::exception_ptr error)
+      : content_(std::in_place_index<1>, std::move(error)) {}  // NOLINT
 
   [[nodiscard]] bool has_value() const noexcept { return content_.index() == 0; }
   explicit operator bool() const noexcept { return has_value(); }

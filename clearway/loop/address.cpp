@@ -8,8 +8,8 @@
 #include <net/if.h>
 #include <netinet/in.h>
 
-#include <clearway/base/error.hpp>
 #include <fmt/format.h>
+#include <clearway/base/error.hpp>
 
 namespace clearway {
 namespace {
@@ -119,10 +119,14 @@ std::string Address::host() const {
 
 std::string Address::to_string() const {
   switch (family()) {
-    case AF_INET: return fmt::format("{}:{}", host(), port());
-    case AF_INET6: return fmt::format("[{}]:{}", host(), port());
-    case AF_UNIX: return fmt::format("unix:{}", host());
-    default: return "(no address)";
+    case AF_INET:
+      return fmt::format("{}:{}", host(), port());
+    case AF_INET6:
+      return fmt::format("[{}]:{}", host(), port());
+    case AF_UNIX:
+      return fmt::format("unix:{}", host());
+    default:
+      return "(no address)";
   }
 }
 

@@ -64,8 +64,7 @@ void Loop::turn(bool may_wait) {
     run_ready();
   }
   if (stopped_) return;
-  if (!may_wait || !queue_.empty() || !shuffled_.empty() ||
-      mailbox_->full()) {
+  if (!may_wait || !queue_.empty() || !shuffled_.empty() || mailbox_->full()) {
     driver_->wait(Instant::min());
     return;
   }

@@ -3,9 +3,9 @@
 #include <cstddef>
 #include <cstdint>
 
+#include <sys/uio.h>
 #include <clearway/base/list.hpp>
 #include <clearway/loop/address.hpp>
-#include <sys/uio.h>
 
 namespace clearway {
 
@@ -36,7 +36,7 @@ class Operation : public ListNode<Operation> {
   virtual void completed() = 0;
 
   Kind kind = Kind::readable;
-  bool pending = false;  // submitted and not completed; kept by the driver
+  bool pending = false;      // submitted and not completed; kept by the driver
   std::uint32_t ticket = 0;  // of this submission; for the driver
   Handle handle = no_handle;
   void* data = nullptr;

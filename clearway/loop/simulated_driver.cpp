@@ -12,12 +12,12 @@ struct SimulatedDriver::Socket {
   bool listening = false;
   bool connected = false;
   bool connecting = false;
-  bool received_end = false;   // the peer has sent its last byte, and it has arrived
+  bool received_end = false;  // the peer has sent its last byte, and it has arrived
   bool was_reset = false;
   bool send_closed = false;
   Address local;
   Address remote;
-  Handle peer = no_handle;     // no_handle once the peer has closed
+  Handle peer = no_handle;  // no_handle once the peer has closed
   std::string unread;
   std::size_t on_the_way = 0;  // bytes sent to this socket and not arrived
   Instant last_arrival{};      // messages to this socket stay in order
@@ -38,9 +38,8 @@ std::int64_t SimulatedDriver::wall_clock() noexcept {
 
 Duration SimulatedDriver::latency() noexcept {
   const auto range = (options_.latency_max - options_.latency_min).count();
-  const auto extra = range > 0 ? static_cast<std::int64_t>(
-                                     random_() % static_cast<std::uint64_t>(range + 1))
-                               : 0;
+  const auto extra =
+      range > 0 ? static_cast<std::int64_t>(random_() % static_cast<std::uint64_t>(range + 1)) : 0;
   return options_.latency_min + Duration(extra);
 }
 
@@ -105,16 +104,16 @@ void SimulatedDriver::cancel(Operation& operation) noexcept {
     return;
   }
   // The operation may be gone and its memory in other use by then: look for it among the waiting.
-  at(now_ + latency(), [this, handle = operation.handle, target = &operation,
-                        ticket = operation.ticket] {
-    Socket* socket = find(handle);
-    if (socket == nullptr) return;
-    bool waiting = false;
-    socket->waiting.for_each([&](Operation& other) {
-      waiting = waiting || (&other == target && other.ticket == ticket);
-    });
-    if (waiting) finish(*target, -ECANCELED);
-  });
+  at(now_ + latency(),
+     [this, handle = operation.handle, target = &operation, ticket = operation.ticket] {
+       Socket* socket = find(handle);
+       if (socket == nullptr) return;
+       bool waiting = false;
+       socket->waiting.for_each([&](Operation& other) {
+         waiting = waiting || (&other == target && other.ticket == ticket);
+       });
+       if (waiting) finish(*target, -ECANCELED);
+     });
 }
 
 void SimulatedDriver::finish(Operation& operation, std::int64_t result) {
@@ -126,15 +125,21 @@ void SimulatedDriver::finish(Operation& operation, std::int64_t result) {
 
 bool SimulatedDriver::attempt(Operation& operation, Socket& socket) {
   switch (operation.kind) {
-    case Operation::Kind::accept: return attempt_accept(operation, socket);
-    case Operation::Kind::receive: return attempt_receive(operation, socket);
-    case Operation::Kind::send: return attempt_send(operation, socket);
+    case Operation::Kind::accept:
+      return attempt_accept(operation, socket);
+    case Operation::Kind::receive:
+      return attempt_receive(operation, socket);
+    case Operation::Kind::send:
+      return attempt_send(operation, socket);
     case Operation::Kind::readable:
       operation.result = 0;
       return !socket.unread.empty() || socket.received_end || socket.was_reset ||
              !socket.arrived.empty();
-    case Operation::Kind::writable: operation.result = 0; return true;
-    case Operation::Kind::connect: break;
+    case Operation::Kind::writable:
+      operation.result = 0;
+      return true;
+    case Operation::Kind::connect:
+      break;
   }
   return false;
 }
@@ -276,9 +281,8 @@ void SimulatedDriver::start_connect(Operation& operation, Socket& socket) {
   socket.local = Address::loopback(next_port_++);
   operation.pending = true;
   socket.waiting.push_back(operation);
-  at(now_ + latency(), [this, handle = socket.handle, target = *operation.address] {
-    arrive(handle, target);
-  });
+  at(now_ + latency(),
+     [this, handle = socket.handle, target = *operation.address] { arrive(handle, target); });
 }
 
 // A connection request of `client` reaches `target`; the answer travels back.
@@ -286,7 +290,8 @@ void SimulatedDriver::arrive(Handle client, const Address& target) {
   Socket* caller = find(client);
   if (caller == nullptr) return;
   Socket* listener = listener_for(target);
-  int error = listener == nullptr || listener->arrived.size() >= listener->backlog ? ECONNREFUSED : 0;
+  int error =
+      listener == nullptr || listener->arrived.size() >= listener->backlog ? ECONNREFUSED : 0;
   if (error == 0) {
     auto accepted = std::make_unique<Socket>();
     accepted->connected = true;

@@ -33,6 +33,7 @@ struct SimulationOptions {
   std::size_t handle_limit = 100'000;
 };
 
+// The driver of a simulated world; see above.
 class SimulatedDriver final : public Driver {
  public:
   explicit SimulatedDriver(SimulationOptions options = {});

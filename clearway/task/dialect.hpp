@@ -1,7 +1,7 @@
 #pragma once
 
-// Compile-time refusal of what g++ 12 miscompiles: a temporary lambda that holds non-trivial copies,
-// in a co_await expression, is destroyed twice. docs/hazards.md has the cases.
+// Compile-time refusal of what g++ 12 miscompiles: a temporary lambda that holds non-trivial
+// copies, in a co_await expression, is destroyed twice. docs/hazards.md has the cases.
 
 #include <string_view>
 #include <type_traits>

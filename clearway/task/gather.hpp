@@ -43,8 +43,7 @@ class GatherAwaiter final : public Join {
   auto await_resume() {
     finish();
     return std::apply(
-        [](auto&... frame) { return std::tuple<Unvoid<T>...>(take(frame.promise())...); },
-        frames_);
+        [](auto&... frame) { return std::tuple<Unvoid<T>...>(take(frame.promise())...); }, frames_);
   }
 
  private:
@@ -212,8 +211,8 @@ class [[nodiscard("co_await it")]] OverRange {
 };
 
 template <class R, class F>
-using range_await_t = await_result_t<std::invoke_result_t<std::decay_t<F>&,
-                                                          std::ranges::range_reference_t<R>>>;
+using range_await_t =
+    await_result_t<std::invoke_result_t<std::decay_t<F>&, std::ranges::range_reference_t<R>>>;
 
 }  // namespace detail
 
@@ -242,8 +241,8 @@ auto as_completed(R&& range, F&& function, Sink&& sink, GatherOptions options = 
   check_dialect<Sink>();
   return detail::OverRange<std::views::all_t<R>, std::decay_t<F>, detail::range_await_t<R, F>,
                            std::decay_t<Sink>>(std::views::all(std::forward<R>(range)),
-                                               std::forward<F>(function),
-                                               std::forward<Sink>(sink), options);
+                                               std::forward<F>(function), std::forward<Sink>(sink),
+                                               options);
 }
 
 }  // namespace clearway

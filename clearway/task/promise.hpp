@@ -1,8 +1,8 @@
 #pragma once
 
 // What every coroutine frame of Clearway knows, whatever it returns: who waits for it, in which
-// cancel scope it runs, where it was written and where it waits. Readers: the resume loop below, the
-// error trace (trace.hpp) and inspectors.
+// cancel scope it runs, where it was written and where it waits. Readers: the resume loop below,
+// the error trace (trace.hpp) and inspectors.
 //
 // Frames are resumed inline: an await runs the child inside the parent's await_suspend and goes on
 // without suspending when the child has finished. A child that finishes later hands its parent to
@@ -114,9 +114,7 @@ struct PromiseBase {
 #if CLEARWAY_CHECK_FRAME_LAYOUT
   // g++ 12.2 lays out some frames wrongly (GCC bug 106188) and then runs wild in silence. The frame
   // must start where its memory starts; the check costs one comparison per frame.
-  static void* operator new(std::size_t size) {
-    return last_block = frame_memory::allocate(size);
-  }
+  static void* operator new(std::size_t size) { return last_block = frame_memory::allocate(size); }
   void check_layout(std::coroutine_handle<> handle) const noexcept {
     if (handle.address() != last_block) report_broken_frame(origin);
   }
@@ -147,7 +145,8 @@ inline void resume(PromiseBase& frame) {
   loop.running = nullptr;
 }
 
-// Starts `child`, whose parent link and scope are set, inside the caller. True when it has finished.
+// Starts `child`, whose parent link and scope are set, inside the caller. True when it has
+// finished.
 inline bool start_inline(PromiseBase& child) {
   Loop& loop = *Loop::current_or_null();
   void* const before = loop.running;

@@ -11,6 +11,7 @@
 
 namespace clearway {
 
+// Thrown by put() on a closed queue.
 class QueueClosed : public Error {
  public:
   QueueClosed() : Error("the queue is closed: nothing can be put into it any more") {}

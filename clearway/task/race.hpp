@@ -4,9 +4,9 @@
 //
 //   auto [message, tick] = co_await race(queue.get(), sleep(5s));
 //
-// Gives a tuple of optionals. Everything that finished is set: a loser whose operation had completed
-// when it was cancelled has its result here too, so nothing is lost. An error of any of them is
-// thrown when all have ended.
+// Gives a tuple of optionals. Everything that finished is set: a loser whose operation had
+// completed when it was cancelled has its result here too, so nothing is lost. An error of any of
+// them is thrown when all have ended.
 
 #include <optional>
 #include <tuple>
@@ -73,6 +73,7 @@ class [[nodiscard("co_await it")]] Race {
 
 }  // namespace detail
 
+// A tuple of optionals, one per task, in order; std::monostate stands for Task<>'s result.
 template <Awaitable... A>
 auto race(A... tasks) {
   return detail::Race<await_result_t<A>...>(detail::take_frame(tasks)...);

@@ -49,9 +49,9 @@ T run(Task<T> task) {
   return run(Task<T>(task.release()), make_default_driver());
 }
 
-// The body of main(): `int main() { return run_main(amain()); }`. Gives the task's int result, 0 for
-// Task<>; 1 after an uncaught error, which is printed with its await chain; 130 after Ctrl-C and 143
-// after SIGTERM, which cancel the task. A second Ctrl-C ends the process at once.
+// The body of main(): `int main() { return run_main(amain()); }`. Gives the task's int result, 0
+// for Task<>; 1 after an uncaught error, which is printed with its await chain; 130 after Ctrl-C
+// and 143 after SIGTERM, which cancel the task. A second Ctrl-C ends the process at once.
 template <class T>
   requires(std::is_void_v<T> || std::is_same_v<T, int>)
 int run_main(Task<T> task) {

@@ -82,9 +82,8 @@ class ResultSlot<void> : public PromiseBase {
 
 // Something with operator co_await that makes its awaiter: sleep(1s), queue.get(), gather(...).
 template <class D>
-concept Description = requires(D&& description) {
-  std::forward<D>(description).operator co_await();
-};
+concept Description =
+    requires(D&& description) { std::forward<D>(description).operator co_await(); };
 
 template <class T>
 struct TaskAwaiter;
@@ -207,6 +206,7 @@ struct AwaitResult<D> {
 
 }  // namespace detail
 
+// What `co_await` of an A gives.
 template <class A>
 using await_result_t = typename detail::AwaitResult<std::remove_cvref_t<A>>::type;
 

@@ -173,21 +173,20 @@ class TaskGroup : public detail::Join {
   template <class F, class A, class B>
     requires(!std::is_same_v<std::decay_t<B>, Site>)
   auto start(F&& function, A&& first, B&& second, Site site = Site::current()) {
-    return spawn(site, std::forward<F>(function), std::forward<A>(first),
-                 std::forward<B>(second));
+    return spawn(site, std::forward<F>(function), std::forward<A>(first), std::forward<B>(second));
   }
   template <class F, class A, class B, class C>
     requires(!std::is_same_v<std::decay_t<C>, Site>)
   auto start(F&& function, A&& first, B&& second, C&& third, Site site = Site::current()) {
-    return spawn(site, std::forward<F>(function), std::forward<A>(first),
-                 std::forward<B>(second), std::forward<C>(third));
+    return spawn(site, std::forward<F>(function), std::forward<A>(first), std::forward<B>(second),
+                 std::forward<C>(third));
   }
   template <class F, class A, class B, class C, class D>
     requires(!std::is_same_v<std::decay_t<D>, Site>)
   auto start(F&& function, A&& first, B&& second, C&& third, D&& fourth,
              Site site = Site::current()) {
-    return spawn(site, std::forward<F>(function), std::forward<A>(first),
-                 std::forward<B>(second), std::forward<C>(third), std::forward<D>(fourth));
+    return spawn(site, std::forward<F>(function), std::forward<A>(first), std::forward<B>(second),
+                 std::forward<C>(third), std::forward<D>(fourth));
   }
 
   // Cancels the body and every child.
@@ -214,8 +213,8 @@ class TaskGroup : public detail::Join {
     using Function = std::decay_t<F>;
     using T = await_result_t<std::invoke_result_t<Function&, Args...>>;
     require_open();
-    auto child = std::make_unique<detail::Child<T, Function>>(*this, site,
-                                                              std::forward<F>(function));
+    auto child =
+        std::make_unique<detail::Child<T, Function>>(*this, site, std::forward<F>(function));
     child->make(std::forward<Args>(args)...);
     TaskHandle<T> handle(*child);
     enlist(*child.release());

@@ -2,9 +2,9 @@
 
 #include <cstdlib>
 
+#include <fmt/format.h>
 #include <clearway/base/error.hpp>
 #include <clearway/task/trace.hpp>
-#include <fmt/format.h>
 
 namespace clearway::testing {
 
@@ -67,9 +67,9 @@ void run_world(const SimulationOptions& options, const std::string& where,
       root.drive(loop, frame.promise());
       while (cancel != nullptr && cancel->queued()) loop.turn(false);
       if (frame.promise().error != nullptr) {
-        problem = frame.promise().ended_cancelled() ? "the test was cancelled"
-                                                    : describe(frame.promise().error) + "\n" +
-                                                          to_string(last_error_trace());
+        problem = frame.promise().ended_cancelled()
+                      ? "the test was cancelled"
+                      : describe(frame.promise().error) + "\n" + to_string(last_error_trace());
       }
     } catch (const Error& error) {
       problem = error.what();

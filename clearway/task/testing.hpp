@@ -1,7 +1,8 @@
 #pragma once
 
 // Tools for tests of asynchronous code: simulated runs over many seeds, and cancellation
-// exhaustion. They throw clearway::Error with the seed in the message, so any test framework will do.
+// exhaustion. They throw clearway::Error with the seed in the message, so any test framework will
+// do.
 
 #include <cstdint>
 #include <functional>
@@ -80,11 +81,11 @@ class Stage::Running {
   Stage& stage_;
 };
 
-// Runs `test` again and again, each time in a new simulated world: first undisturbed, then with what
-// it gives to stage.run() cancelled at its 1st, 2nd, … last suspension, whether in the operation
-// itself or in a child of it. What `test` does before and after stage.run() is not disturbed: there
-// it can check that what had arrived is still there. After each run no frame, handle or timer may be
-// left over. Repeated for each of `seeds` seeds. Gives the number of runs.
+// Runs `test` again and again, each time in a new simulated world: first undisturbed, then with
+// what it gives to stage.run() cancelled at its 1st, 2nd, … last suspension, whether in the
+// operation itself or in a child of it. What `test` does before and after stage.run() is not
+// disturbed: there it can check that what had arrived is still there. After each run no frame,
+// handle or timer may be left over. Repeated for each of `seeds` seeds. Gives the number of runs.
 std::size_t exhaust_cancellation(const std::function<Task<>(Stage&)>& test,
                                  std::uint64_t seeds = 5);
 

@@ -1,7 +1,7 @@
 #include <clearway/task/thread_pool.hpp>
 
-#include <csignal>
 #include <pthread.h>
+#include <csignal>
 #include <system_error>
 #include <thread>
 

@@ -177,6 +177,7 @@ auto to_thread(F&& function, Args&&... args) {
       Call(std::in_place, std::forward<F>(function), std::forward<Args>(args)...));
 }
 
+// The same, but cancelling it leaves the thread behind.
 template <class F, class... Args>
 auto to_thread(Abandonable, F&& function, Args&&... args) {
   check_dialect<F>();

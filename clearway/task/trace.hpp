@@ -10,8 +10,8 @@
 namespace clearway {
 
 struct TraceEntry {
-  Site function;  // the coroutine; its line is where it is defined
-  Site at;        // where it awaits (the innermost: where it awaited last before it failed)
+  Site function;     // the coroutine; its line is where it is defined
+  Site at;           // where it awaits (the innermost: where it awaited last before it failed)
   std::string name;  // of the task that begins here, "" for a frame that is simply awaited
 };
 

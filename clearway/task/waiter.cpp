@@ -12,7 +12,8 @@ bool Waiter::begin(PromiseBase& frame) noexcept {
     }
     frame.scope->waiting_.push_back(*this);
   }
-  if (auto* hook = loop.suspension_hook()) [[unlikely]] hook->suspended(&frame);
+  if (auto* hook = loop.suspension_hook()) [[unlikely]]
+    hook->suspended(&frame);
   return true;
 }
 
