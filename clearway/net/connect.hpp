@@ -1,0 +1,28 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include <clearway/net/stream.hpp>
+
+namespace clearway {
+
+struct ConnectOptions {
+  // For the name and all of its addresses together; each address gets its share of what is left.
+  Duration timeout = std::chrono::seconds(30);
+  // Sends small writes at once instead of collecting them (TCP_NODELAY).
+  bool no_delay = true;
+};
+
+// Connects to `host`, which is a name or an IPv4 or IPv6 literal. Its addresses are tried one after
+// the other. ResolveError when the name has none, ConnectError with the reason of each when none of
+// them answers. Cancelled: nothing is left behind.
+Task<Stream> connect(std::string host, std::uint16_t port, ConnectOptions options = {});
+
+// Connects to one address, of TCP or of a Unix socket.
+Task<Stream> connect(Address address, ConnectOptions options = {});
+
+// Connects to the Unix socket at `path`; '@' at its start means Linux's abstract namespace.
+Task<Stream> connect_unix(std::string path, ConnectOptions options = {});
+
+}  // namespace clearway

@@ -1,0 +1,27 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include <clearway/loop/address.hpp>
+#include <clearway/task/task.hpp>
+
+namespace clearway {
+
+struct ResolveOptions {
+  // For the whole answer, however many servers are asked.
+  Duration timeout = std::chrono::seconds(10);
+  // The DNS server to ask instead of those in /etc/resolv.conf; port 0 means these.
+  std::uint16_t server_port = 0;
+  std::uint32_t server_ipv4 = 0x7F000001;  // 127.0.0.1, in the host's byte order
+};
+
+// The addresses of `host`, in the order in which they should be tried (RFC 6724), with `port` set.
+// Literals and "localhost" at once; other names from /etc/hosts and DNS without blocking; in a
+// simulated world from what its driver was told. Throws ResolveError. Cancelled: the queries are
+// dropped.
+Task<std::vector<Address>> resolve(std::string host, std::uint16_t port,
+                                   ResolveOptions options = {});
+
+}  // namespace clearway
