@@ -28,13 +28,18 @@ BodyDecoder::Trailer::Trailer(const Limits& limits)
 BodyDecoder::BodyDecoder(BodyKind kind, std::uint64_t length, const Limits& limits)
     : kind_(kind), limits_(limits) {
   switch (kind) {
-    case BodyKind::None: break;
+    case BodyKind::None:
+      break;
     case BodyKind::Length:
       left_ = length_ = length;
       stage_ = length != 0 ? Stage::Length : Stage::Done;
       break;
-    case BodyKind::Chunked: stage_ = Stage::ChunkSize; break;
-    case BodyKind::UntilClose: stage_ = Stage::UntilClose; break;
+    case BodyKind::Chunked:
+      stage_ = Stage::ChunkSize;
+      break;
+    case BodyKind::UntilClose:
+      stage_ = Stage::UntilClose;
+      break;
   }
 }
 
@@ -62,8 +67,10 @@ bool BodyDecoder::fail(std::string_view reason, int status) noexcept {
 
 BodyPiece BodyDecoder::decode(std::string_view input) {
   switch (stage_) {
-    case Stage::Done: return {BodyState::End, 0, {}};
-    case Stage::Failed: return {BodyState::Failed, 0, {}};
+    case Stage::Done:
+      return {BodyState::End, 0, {}};
+    case Stage::Failed:
+      return {BodyState::Failed, 0, {}};
     case Stage::UntilClose:
       if (input.empty()) return {};
       received_ += input.size();
@@ -75,13 +82,13 @@ BodyPiece BodyDecoder::decode(std::string_view input) {
       if (left_ == 0) stage_ = Stage::Done;
       return piece;
     }
-    default: return decode_chunked(input);
+    default:
+      return decode_chunked(input);
   }
 }
 
 BodyPiece BodyDecoder::take_data(std::string_view input, std::size_t at) {
-  const auto size =
-      static_cast<std::size_t>(std::min<std::uint64_t>(left_, input.size() - at));
+  const auto size = static_cast<std::size_t>(std::min<std::uint64_t>(left_, input.size() - at));
   left_ -= size;
   received_ += size;
   consumed_ += size;
@@ -107,10 +114,12 @@ BodyPiece BodyDecoder::decode_chunked(std::string_view input) {
 
 bool BodyDecoder::chunk_byte(char byte) {
   switch (stage_) {
-    case Stage::ChunkSize: return chunk_size_byte(byte);
+    case Stage::ChunkSize:
+      return chunk_size_byte(byte);
     case Stage::ChunkExtension:
     case Stage::ChunkExtensionQuoted:
-    case Stage::ChunkExtensionEscape: return chunk_extension_byte(byte);
+    case Stage::ChunkExtensionEscape:
+      return chunk_extension_byte(byte);
     case Stage::ChunkSizeLf:
       if (byte != '\n') return fail("a CR that no LF follows in a chunk's size line");
       size_digits_ = 0;
@@ -169,8 +178,8 @@ bool BodyDecoder::chunk_extension_byte(char byte) {
     }
     return count_extension_byte();
   }
-  const bool word_open = extension_part_ == ExtensionPart::Name ||
-                         extension_part_ == ExtensionPart::Value;
+  const bool word_open =
+      extension_part_ == ExtensionPart::Name || extension_part_ == ExtensionPart::Value;
   const bool may_end = word_open || extension_part_ == ExtensionPart::AfterQuote;
   if (byte == '\r') {
     if (!may_end) return fail("a chunk extension without a name or value");
@@ -208,11 +217,12 @@ BodyPiece BodyDecoder::take_trailer(std::string_view input, std::size_t at) {
       return {BodyState::NeedMore, at + more.size(), {}};
     case ParseState::Failed: {
       const Failure& inner = trailer.parser.failure();
-      consumed_ += inner.offset - std::min(had, inner.offset);
+      consumed_ = consumed_ - had + inner.offset;
       fail(inner.reason, inner.status);
       return {BodyState::Failed, 0, {}};
     }
-    case ParseState::Complete: break;
+    case ParseState::Complete:
+      break;
   }
   stage_ = Stage::Done;
   const std::size_t used = trailer.parser.position() - had;

@@ -17,8 +17,9 @@ namespace clearway::http {
 ///       BodyPiece piece = decoder.decode(unconsumed);
 ///       unconsumed.remove_prefix(piece.consumed);
 ///       if (piece.state == BodyState::Data) use(piece.data);
-///       else if (piece.state == BodyState::NeedMore) read more, or at the end: decoder.end_of_input()
-///       else if (piece.state == BodyState::Failed) throw decoder.error("response body");
+///       else if (piece.state == BodyState::NeedMore) read more, or at the end:
+///       decoder.end_of_input() else if (piece.state == BodyState::Failed) throw
+///       decoder.error("response body");
 ///     }
 ///
 /// It never consumes a byte beyond the body's end.

@@ -78,9 +78,8 @@ inline const char* skip_text(const char* at, const char* end) noexcept {
   while (end - at >= 16) {
     const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(at));
     const __m128i control = _mm_cmpeq_epi8(_mm_min_epu8(bytes, last_control), bytes);
-    const __m128i bad =
-        _mm_or_si128(_mm_andnot_si128(_mm_cmpeq_epi8(bytes, tab), control),
-                     _mm_cmpeq_epi8(bytes, del));
+    const __m128i bad = _mm_or_si128(_mm_andnot_si128(_mm_cmpeq_epi8(bytes, tab), control),
+                                     _mm_cmpeq_epi8(bytes, del));
     const int mask = _mm_movemask_epi8(bad);
     if (mask != 0) return at + std::countr_zero(static_cast<unsigned>(mask));
     at += 16;
@@ -112,9 +111,9 @@ inline const char* skip_target(const char* at, const char* end) noexcept {
   const __m128i hash = _mm_set1_epi8('#');
   while (end - at >= 16) {
     const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(at));
-    const __m128i bad = _mm_or_si128(
-        _mm_cmpeq_epi8(_mm_min_epu8(bytes, space), bytes),
-        _mm_or_si128(_mm_cmpeq_epi8(bytes, del), _mm_cmpeq_epi8(bytes, hash)));
+    const __m128i bad =
+        _mm_or_si128(_mm_cmpeq_epi8(_mm_min_epu8(bytes, space), bytes),
+                     _mm_or_si128(_mm_cmpeq_epi8(bytes, del), _mm_cmpeq_epi8(bytes, hash)));
     const int mask = _mm_movemask_epi8(bad);
     if (mask != 0) return at + std::countr_zero(static_cast<unsigned>(mask));
     at += 16;

@@ -44,8 +44,8 @@ Coding parse_content_encoding(std::string_view value) {
   }
   if (equal_ignoring_case(name, "deflate")) return Coding::Deflate;
   if (name.find(',') != std::string_view::npos) {
-    throw DecodeError(fmt::format("body is coded more than once (Content-Encoding: {})",
-                                  name.substr(0, 80)));
+    throw DecodeError(
+        fmt::format("body is coded more than once (Content-Encoding: {})", name.substr(0, 80)));
   }
   throw DecodeError(fmt::format(
       "body has a coding that is not supported (Content-Encoding: {}); gzip and deflate are",
@@ -75,9 +75,9 @@ struct Decompressor::State {
   DecodeLimits limits;
   std::uint64_t input = 0;
   std::uint64_t output = 0;
-  bool open = false;        // stream is initialised
-  bool in_member = false;   // between a member's first byte and its end
-  bool ended = false;       // a member has ended: padding or another member may follow
+  bool open = false;       // stream is initialised
+  bool in_member = false;  // between a member's first byte and its end
+  bool ended = false;      // a member has ended: padding or another member may follow
   bool pending = false;
 
   State() = default;
@@ -125,8 +125,8 @@ void Decompressor::State::begin_member(char first) {
 
 void Decompressor::State::check_limits() const {
   if (output > limits.output) {
-    throw TooLarge(fmt::format("body grows beyond the limit of {} bytes when decompressed",
-                               limits.output));
+    throw TooLarge(
+        fmt::format("body grows beyond the limit of {} bytes when decompressed", limits.output));
   }
   if (output > limits.ratio_free && output / limits.ratio > input) {
     throw TooLarge(fmt::format("body grows more than {} fold when decompressed ({} bytes from {})",
@@ -210,8 +210,8 @@ void Decompressor::finish() {
   const State& state = *state_;
   if (state.coding == Coding::Identity || (!state.in_member && state.input == 0)) return;
   if (state.in_member || !state.ended) {
-    throw DecodeError(fmt::format("{} body is cut short after {} bytes", state.name(),
-                                  state.input));
+    throw DecodeError(
+        fmt::format("{} body is cut short after {} bytes", state.name(), state.input));
   }
 }
 
@@ -227,8 +227,8 @@ struct GzipEncoder::State {
 };
 
 GzipEncoder::GzipEncoder(int level) : state_(std::make_unique<State>()) {
-  const int result = deflateInit2(&state_->stream, std::clamp(level, 1, 9), Z_DEFLATED,
-                                  kGzipWindow, 8, Z_DEFAULT_STRATEGY);
+  const int result = deflateInit2(&state_->stream, std::clamp(level, 1, 9), Z_DEFLATED, kGzipWindow,
+                                  8, Z_DEFAULT_STRATEGY);
   if (result != Z_OK) throw std::bad_alloc();
 }
 GzipEncoder::GzipEncoder(GzipEncoder&&) noexcept = default;

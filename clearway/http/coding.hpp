@@ -25,9 +25,9 @@ bool accepts_gzip(std::string_view accept_encoding) noexcept;
 
 /// How far a compressed body may grow, since a few bytes can stand for gigabytes.
 struct DecodeLimits {
-  std::uint64_t output = 1ull << 30;        ///< bytes in all
-  std::uint64_t ratio = 1100;               ///< output / input; DEFLATE itself ends near 1032
-  std::uint64_t ratio_free = 1ull << 20;    ///< output below this is not judged by its ratio
+  std::uint64_t output = 1ull << 30;      ///< bytes in all
+  std::uint64_t ratio = 1100;             ///< output / input; DEFLATE itself ends near 1032
+  std::uint64_t ratio_free = 1ull << 20;  ///< output below this is not judged by its ratio
 };
 
 /// Decompresses a body piece by piece, in memory that does not depend on its size.

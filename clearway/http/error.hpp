@@ -28,23 +28,34 @@ enum class Sent { Nothing, Partly, Whole };
 /// "connect", "head", ... for messages and logs.
 constexpr std::string_view to_string(Phase phase) {
   switch (phase) {
-    case Phase::None: return "none";
-    case Phase::Prepare: return "prepare";
-    case Phase::Pool: return "pool";
-    case Phase::Resolve: return "resolve";
-    case Phase::Connect: return "connect";
-    case Phase::Write: return "write";
-    case Phase::Head: return "head";
-    case Phase::Body: return "body";
+    case Phase::None:
+      return "none";
+    case Phase::Prepare:
+      return "prepare";
+    case Phase::Pool:
+      return "pool";
+    case Phase::Resolve:
+      return "resolve";
+    case Phase::Connect:
+      return "connect";
+    case Phase::Write:
+      return "write";
+    case Phase::Head:
+      return "head";
+    case Phase::Body:
+      return "body";
   }
   return "none";
 }
 
 constexpr std::string_view to_string(Sent sent) {
   switch (sent) {
-    case Sent::Nothing: return "nothing";
-    case Sent::Partly: return "partly";
-    case Sent::Whole: return "whole";
+    case Sent::Nothing:
+      return "nothing";
+    case Sent::Partly:
+      return "partly";
+    case Sent::Whole:
+      return "whole";
   }
   return "nothing";
 }
@@ -72,8 +83,7 @@ class Error : public clearway::Error {
 /// The peer sent something that is not HTTP/1.1, or that two parsers might read differently.
 class ProtocolError : public Error {
  public:
-  ProtocolError(std::string message, int status = 400, std::size_t line = 0,
-                std::size_t offset = 0)
+  ProtocolError(std::string message, int status = 400, std::size_t line = 0, std::size_t offset = 0)
       : Error(std::move(message), Phase::Head), status_(status), line_(line), offset_(offset) {}
 
   /// What a server answers with: 400, 414, 417, 431, 501 or 505.

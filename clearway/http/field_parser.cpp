@@ -10,8 +10,8 @@
 namespace clearway::http {
 
 ProtocolError Failure::to_error(std::string_view what) const {
-  std::string where = line != 0 ? fmt::format("line {}, byte {}", line, offset)
-                                : fmt::format("byte {}", offset);
+  std::string where =
+      line != 0 ? fmt::format("line {}, byte {}", line, offset) : fmt::format("byte {}", offset);
   return ProtocolError(fmt::format("malformed {}: {} ({})", what, reason, where), status, line,
                        offset);
 }
@@ -26,10 +26,9 @@ constexpr std::string_view kBareLf = "a line that ends with a bare LF instead of
 // What must be known before the body is read, or what decides who may do what, has no place after
 // it (RFC 9110 section 6.5.1).
 constexpr std::array<std::string_view, 14> kForbiddenTrailers = {
-    "Transfer-Encoding", "Content-Length",      "Host",         "Trailer",
-    "Connection",        "Upgrade",             "Expect",       "Authorization",
-    "Cookie",            "Proxy-Authorization", "Content-Type", "Content-Encoding",
-    "Content-Range",     "Set-Cookie"};
+    "Transfer-Encoding", "Content-Length",   "Host",          "Trailer",   "Connection",
+    "Upgrade",           "Expect",           "Authorization", "Cookie",    "Proxy-Authorization",
+    "Content-Type",      "Content-Encoding", "Content-Range", "Set-Cookie"};
 
 bool is_valid_port(std::string_view digits) noexcept {
   std::uint64_t port = 0;
@@ -185,8 +184,7 @@ bool FieldParser::accept_field(std::string_view bytes, std::size_t line_end, Hea
     return false;
   }
   const std::string_view name = bytes.substr(line_at_, name_length);
-  const std::string_view value =
-      trim_blanks(bytes.substr(colon_at_ + 1, line_end - colon_at_ - 1));
+  const std::string_view value = trim_blanks(bytes.substr(colon_at_ + 1, line_end - colon_at_ - 1));
   const auto value_at = static_cast<std::size_t>(value.data() - bytes.data());
   const std::size_t index = headers.entries_.size();
   headers.entries_.push_back({static_cast<std::uint32_t>(line_at_ - block_at_),
@@ -237,7 +235,8 @@ bool FieldParser::note(Header field, std::size_t at, std::size_t index, Facts& f
     case 17:
       if (!equal_ignoring_case(name, "Transfer-Encoding")) return true;
       return note_transfer_encoding(value, at, facts);
-    default: return true;
+    default:
+      return true;
   }
 }
 

@@ -13,12 +13,18 @@ namespace detail {
 std::string show_byte(char byte) {
   const auto value = static_cast<unsigned char>(byte);
   switch (value) {
-    case '\r': return "byte 0x0D (CR)";
-    case '\n': return "byte 0x0A (LF)";
-    case '\t': return "byte 0x09 (tab)";
-    case ' ': return "a space";
-    case 0: return "byte 0x00 (NUL)";
-    default: break;
+    case '\r':
+      return "byte 0x0D (CR)";
+    case '\n':
+      return "byte 0x0A (LF)";
+    case '\t':
+      return "byte 0x09 (tab)";
+    case ' ':
+      return "a space";
+    case 0:
+      return "byte 0x00 (NUL)";
+    default:
+      break;
   }
   if (value > 0x20 && value < 0x7f) return fmt::format("'{}'", byte);
   return fmt::format("byte 0x{:02X}", value);
@@ -65,9 +71,9 @@ void check_header(std::string_view name, std::string_view value) {
   const char* value_end = value.data() + value.size();
   fault = detail::skip_text(value.data(), value_end);
   if (fault != value_end) {
-    throw HeaderError(fmt::format(
-        "value of header {} may not contain {} (position {} of {} bytes)", name,
-        detail::show_byte(*fault), fault - value.data() + 1, value.size()));
+    throw HeaderError(fmt::format("value of header {} may not contain {} (position {} of {} bytes)",
+                                  name, detail::show_byte(*fault), fault - value.data() + 1,
+                                  value.size()));
   }
 }
 
@@ -78,8 +84,7 @@ std::uint16_t Headers::key_of(std::string_view name) noexcept {
   return static_cast<std::uint16_t>((first << 8 | last) + name.size() * 257u);
 }
 
-bool Headers::matches(const Entry& entry, std::string_view name,
-                      std::uint16_t key) const noexcept {
+bool Headers::matches(const Entry& entry, std::string_view name, std::uint16_t key) const noexcept {
   return entry.key == key && entry.name_length == name.size() &&
          equal_ignoring_case(std::string_view(text_).substr(entry.name_at, name.size()), name);
 }
@@ -133,10 +138,9 @@ Headers::Entry Headers::store(std::string_view name, std::string_view value) {
     text_.append(name).append(value);
   }
   const std::size_t value_at = text_.size() - value.size();
-  return {static_cast<std::uint32_t>(value_at - name.size()),
-          static_cast<std::uint32_t>(value_at), static_cast<std::uint32_t>(value.size()),
-          static_cast<std::uint16_t>(name.size()), key_of({text_.data() + value_at - name.size(),
-                                                           name.size()})};
+  return {static_cast<std::uint32_t>(value_at - name.size()), static_cast<std::uint32_t>(value_at),
+          static_cast<std::uint32_t>(value.size()), static_cast<std::uint16_t>(name.size()),
+          key_of({text_.data() + value_at - name.size(), name.size()})};
 }
 
 void Headers::add(std::string_view name, std::string_view value) {
@@ -169,9 +173,8 @@ void Headers::set(std::string_view name, std::string_view value) {
 
 std::size_t Headers::remove(std::string_view name) {
   const std::uint16_t key = key_of(name);
-  const auto kept =
-      std::remove_if(entries_.begin(), entries_.end(),
-                     [&](const Entry& entry) { return matches(entry, name, key); });
+  const auto kept = std::remove_if(entries_.begin(), entries_.end(),
+                                   [&](const Entry& entry) { return matches(entry, name, key); });
   const auto removed = static_cast<std::size_t>(entries_.end() - kept);
   entries_.erase(kept, entries_.end());
   return removed;
@@ -216,16 +219,18 @@ bool operator==(const Headers& a, const Headers& b) noexcept {
 }
 
 StatusError::StatusError(int status, std::string url, std::string excerpt)
-    : Error([&] {
-        std::string shown = excerpt.substr(0, 200);
-        for (char& byte : shown) {
-          const auto value = static_cast<unsigned char>(byte);
-          if (value < 0x20 || value == 0x7f) byte = ' ';
-        }
-        std::string message = fmt::format("{} answered with status {}", url, status);
-        if (!shown.empty()) message += fmt::format(": {}", trim_blanks(shown));
-        return message;
-      }(), Phase::Body, Sent::Whole),
+    : Error(
+          [&] {
+            std::string shown = excerpt.substr(0, 200);
+            for (char& byte : shown) {
+              const auto value = static_cast<unsigned char>(byte);
+              if (value < 0x20 || value == 0x7f) byte = ' ';
+            }
+            std::string message = fmt::format("{} answered with status {}", url, status);
+            if (!shown.empty()) message += fmt::format(": {}", trim_blanks(shown));
+            return message;
+          }(),
+          Phase::Body, Sent::Whole),
       status_(status),
       url_(std::move(url)),
       excerpt_(std::move(excerpt)) {}

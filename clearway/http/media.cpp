@@ -16,8 +16,7 @@ using detail::is_digit;
 
 constexpr std::array<std::string_view, 12> kMonths = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",
                                                       "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
-constexpr std::array<std::string_view, 7> kDays = {"Sun", "Mon", "Tue", "Wed",
-                                                   "Thu", "Fri", "Sat"};
+constexpr std::array<std::string_view, 7> kDays = {"Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"};
 constexpr std::string_view kBase64 =
     "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
@@ -35,7 +34,7 @@ std::optional<std::string> take_value(std::string_view& rest) {
     value = trim_blanks(rest.substr(0, end));
     rest.remove_prefix(end);
     return detail::all(value, detail::kToken) && !value.empty() ? std::optional(value)
-                                                                 : std::nullopt;
+                                                                : std::nullopt;
   }
   for (std::size_t i = 1; i < rest.size(); ++i) {
     if (rest[i] == '"') {
@@ -199,8 +198,7 @@ std::optional<std::time_t> parse_date(std::string_view text) noexcept {
                      text.substr(17, 8));
   }
   // "Sun Nov  6 08:49:37 1994", of C's asctime
-  if (text.size() == 24 && text[3] == ' ' && text[7] == ' ' && text[10] == ' ' &&
-      text[19] == ' ') {
+  if (text.size() == 24 && text[3] == ' ' && text[7] == ' ' && text[10] == ' ' && text[19] == ' ') {
     std::string_view day = text.substr(8, 2);
     if (day.front() == ' ') day.remove_prefix(1);
     return make_time(number(text.substr(20, 4)), text.substr(4, 3), number(day),

@@ -41,8 +41,10 @@ bool is_idempotent(Method method) noexcept {
     case Method::Put:
     case Method::Delete:
     case Method::Options:
-    case Method::Trace: return true;
-    default: return false;
+    case Method::Trace:
+      return true;
+    default:
+      return false;
   }
 }
 

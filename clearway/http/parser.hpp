@@ -12,10 +12,10 @@ namespace clearway::http {
 
 /// Why a parser refused its input. `reason` is a text with static lifetime.
 struct Failure {
-  int status = 0;            ///< to answer with: 400, 413, 414, 417, 431, 501, 505
-  std::string_view reason;   ///< "header line ends with a bare LF"
-  std::size_t line = 0;      ///< of the head, from 1; 0 in a body
-  std::size_t offset = 0;    ///< of the offending byte, from the first byte fed
+  int status = 0;           ///< to answer with: 400, 413, 414, 417, 431, 501, 505
+  std::string_view reason;  ///< "header line ends with a bare LF"
+  std::size_t line = 0;     ///< of the head, from 1; 0 in a body
+  std::size_t offset = 0;   ///< of the offending byte, from the first byte fed
 
   /// For throwing; "malformed request: <reason> (line 3, byte 57)".
   ProtocolError to_error(std::string_view what) const;

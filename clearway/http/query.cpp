@@ -17,8 +17,8 @@ std::string decode(std::string_view text) {
       out += ' ';
     } else if (text[i] == '%' && i + 2 < text.size() && detail::hex_value(text[i + 1]) >= 0 &&
                detail::hex_value(text[i + 2]) >= 0) {
-      out += static_cast<char>(detail::hex_value(text[i + 1]) * 16 +
-                               detail::hex_value(text[i + 2]));
+      out +=
+          static_cast<char>(detail::hex_value(text[i + 1]) * 16 + detail::hex_value(text[i + 2]));
       i += 2;
     } else {
       out += text[i];

@@ -170,15 +170,15 @@ ParseState RequestParser::scan_version(std::string_view bytes, RequestHead& head
     for (std::size_t i = 0; i < rest.size(); ++i) {
       const bool is_number = i == 5 || i == 7;
       const bool fits = is_number ? detail::is_digit(rest[i]) : rest[i] == known[i];
+      if (i == 7 && fits && (rest[5] != '1' || rest[7] > '1')) {
+        return fail(505, "a version other than HTTP/1.1 and HTTP/1.0", scan_at_);
+      }
       if (fits) continue;
       if (rest[i] == '\n') return fail(400, "a line that ends with a bare LF", scan_at_ + i);
       return fail(400,
                   i < 8 ? "a version that is not HTTP/1.1 or HTTP/1.0"
                         : "bytes after the version in the request line",
                   scan_at_ + i);
-    }
-    if (rest.size() >= 8 && (rest[5] != '1' || (rest[7] != '1' && rest[7] != '0'))) {
-      return fail(505, "a version other than HTTP/1.1 and HTTP/1.0", scan_at_);
     }
     if (rest.size() < known.size()) return ParseState::NeedMore;
     head.facts_.minor_version = static_cast<std::uint8_t>(rest[7] - '0');

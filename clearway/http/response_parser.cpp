@@ -37,8 +37,7 @@ ParseState ResponseParser::scan_status(std::string_view bytes, ResponseHead& hea
   for (; scan_at_ < shape.size(); ++scan_at_) {
     if (scan_at_ >= bytes.size()) return ParseState::NeedMore;
     const char byte = bytes[scan_at_];
-    const bool fits =
-        shape[scan_at_] == '0' ? detail::is_digit(byte) : byte == shape[scan_at_];
+    const bool fits = shape[scan_at_] == '0' ? detail::is_digit(byte) : byte == shape[scan_at_];
     if (!fits) {
       if (scan_at_ < 5) return fail(400, "an answer that is not HTTP", scan_at_);
       return fail(400,

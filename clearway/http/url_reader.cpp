@@ -19,7 +19,7 @@ constexpr std::string_view kHex = "0123456789ABCDEF";
 // What is encoded besides controls, spaces and non-ASCII bytes (WHATWG URL section 1.3).
 constexpr std::string_view kPathSet = "\"#<>?^`{}";
 constexpr std::string_view kQuerySet = "\"#<>'\\";
-constexpr std::string_view kFragmentSet = "\"<>`\\";
+constexpr std::string_view kFragmentSet = "\"<>`";
 constexpr std::string_view kUserSet = "\"#<>?^`{}/;=@[]|";
 
 void append_encoded(std::string& out, std::string_view text, std::string_view encoded) {
@@ -155,8 +155,8 @@ UrlReader::UrlReader(std::string_view text, bool encode_spaces) : text_(text) {
 }
 
 void UrlReader::fail(std::size_t at, std::string_view reason) const {
-  throw UrlError(
-      fmt::format("invalid URL \"{}\": {} (column {})", showable(text_), reason, at + 1), at + 1);
+  throw UrlError(fmt::format("invalid URL \"{}\": {} (column {})", showable(text_), reason, at + 1),
+                 at + 1);
 }
 
 bool UrlReader::has_scheme() const noexcept {
