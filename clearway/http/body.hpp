@@ -10,6 +10,21 @@
 
 namespace clearway::http {
 
+/// What `BodyDecoder::decode` found.
+enum class BodyState : std::uint8_t {
+  NeedMore,  ///< everything given was consumed and held no data
+  Data,      ///< `data` is the next part of the body, never empty
+  End,       ///< the body is complete; bytes not consumed belong to the next message
+  Failed     ///< see `failure()`
+};
+
+/// The outcome of one call of `BodyDecoder::decode`.
+struct BodyPiece {
+  BodyState state = BodyState::NeedMore;
+  std::size_t consumed = 0;  ///< bytes of the input that are dealt with, framing included
+  std::string_view data;     ///< a part of the input
+};
+
 /// Undoes the framing of a message's body (RFC 9112 sections 6 and 7). It copies nothing: what it
 /// returns are parts of the bytes it was given.
 ///
@@ -23,19 +38,6 @@ namespace clearway::http {
 ///     }
 ///
 /// It never consumes a byte beyond the body's end.
-enum class BodyState : std::uint8_t {
-  NeedMore,  ///< everything given was consumed and held no data
-  Data,      ///< `data` is the next part of the body, never empty
-  End,       ///< the body is complete; bytes not consumed belong to the next message
-  Failed     ///< see `failure()`
-};
-
-struct BodyPiece {
-  BodyState state = BodyState::NeedMore;
-  std::size_t consumed = 0;  ///< bytes of the input that are dealt with, framing included
-  std::string_view data;     ///< a part of the input
-};
-
 class BodyDecoder {
  public:
   /// A message without body: done from the beginning.

@@ -48,6 +48,7 @@ constexpr std::string_view to_string(Phase phase) {
   return "none";
 }
 
+/// "nothing", "partly" or "whole".
 constexpr std::string_view to_string(Sent sent) {
   switch (sent) {
     case Sent::Nothing:

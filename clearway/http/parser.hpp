@@ -21,12 +21,14 @@ struct Failure {
   ProtocolError to_error(std::string_view what) const;
 };
 
+/// How far a parser has come.
 enum class ParseState : std::uint8_t {
   NeedMore,  ///< feed again with the same bytes and more behind them
   Complete,  ///< the head is filled; `consumed` bytes belong to it
   Failed     ///< see `failure()`; the connection cannot be used any further
 };
 
+/// The outcome of feeding a parser once.
 struct ParseResult {
   ParseState state = ParseState::NeedMore;
   std::size_t consumed = 0;  ///< only with `Complete`
