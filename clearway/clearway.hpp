@@ -5,6 +5,11 @@
 #include <clearway/base/error.hpp>
 #include <clearway/base/result.hpp>
 #include <clearway/loop/loop.hpp>
+#include <clearway/net/connect.hpp>
+#include <clearway/net/listener.hpp>
+#include <clearway/net/resolve.hpp>
+#include <clearway/net/stream.hpp>
+#include <clearway/task/clock.hpp>
 #include <clearway/task/every.hpp>
 #include <clearway/task/gather.hpp>
 #include <clearway/task/local.hpp>
