@@ -168,7 +168,7 @@ def file_name(path, text):
 
 def type_name(source):
     """type-name: PascalCase for classes; the language's own protocols have no choice."""
-    declared = r"(?<!enum )\b(class|struct)\s+(?:\[\[\w+\]\]\s*)?(\w+)\s*(final\s*)?(\{|;|:(?!:))"
+    declared = r"(?<!enum )\b(class|struct)\s+(?:\[\[\w+\]\]\s*)?(\w+)\s*(final\s*)?(\{|:(?!:))"
     for match in re.finditer(declared, source.code):
         name = match.group(2)
         before = source.code[:match.start()].rstrip()
