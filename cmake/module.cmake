@@ -29,10 +29,6 @@ function(clearway_module)
   add_library(clearway::${arg_NAME} ALIAS ${target})
   set_target_properties(${target} PROPERTIES EXPORT_NAME ${arg_NAME})
   target_compile_features(${target} ${scope} cxx_std_20)
-  # g++ turns a child's resumption into a tail call only with this flag; it holds at every level of
-  # optimisation, in the programs that use us too.
-  target_compile_options(${target} ${scope}
-    $<$<COMPILE_LANG_AND_ID:CXX,GNU>:-foptimize-sibling-calls>)
   target_include_directories(${target} ${scope}
     $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}>
     $<INSTALL_INTERFACE:include>)
