@@ -13,6 +13,7 @@ struct DescriptorLimit {
   std::uint64_t hard = 0;
 };
 
+// The limit as it is now; zeros when the kernel does not say.
 [[nodiscard]] DescriptorLimit descriptor_limit() noexcept;
 
 // Raises the soft limit to the hard one, since the usual 1024 is for programs that call select().

@@ -3,36 +3,17 @@
 #include <algorithm>
 #include <cassert>
 #include <cerrno>
-#include <ctime>
 
-#include <clearway/base/error.hpp>
-#include <clearway/base/log.hpp>
-#include <clearway/loop/descriptor_limit.hpp>
 #include <fmt/format.h>
 #include <poll.h>
 #include <sys/eventfd.h>
-#include <sys/random.h>
 #include <unistd.h>
+#include <clearway/base/error.hpp>
+#include <clearway/base/log.hpp>
+#include <clearway/loop/descriptor_limit.hpp>
+#include <clearway/loop/epoll_table.hpp>
 
 namespace clearway {
-
-struct EpollDriver::Entry {
-  List<Operation> readers;
-  List<Operation> writers;
-  std::uint32_t generation = 0;  // tells a late event of a closed descriptor from its successor's
-  bool owned = false;            // opened by this driver
-  bool registered = false;
-  bool readable = true;
-  bool writable = true;
-  bool hangup = false;             // the peer ended the stream: short reads prove nothing any more
-  bool stops_at_messages = false;  // nor do they on Unix sockets
-  bool starved = false;            // waits in starved_
-};
-
-struct EpollDriver::Chunk {
-  static constexpr std::size_t size = 256;
-  std::array<Entry, size> entries;
-};
 
 namespace {
 
@@ -40,15 +21,14 @@ constexpr std::uint64_t wake_token = ~std::uint64_t{0};
 constexpr Duration accept_pause = std::chrono::milliseconds(100);
 constexpr Duration connect_pause = std::chrono::milliseconds(5);
 
-std::int64_t read_clock(clockid_t clock) noexcept {
-  timespec time{};
-  ::clock_gettime(clock, &time);
-  return std::int64_t{time.tv_sec} * 1'000'000'000 + time.tv_nsec;
-}
-
 bool is_writer(Operation::Kind kind) noexcept {
   return kind == Operation::Kind::send || kind == Operation::Kind::writable ||
          kind == Operation::Kind::connect;
+}
+
+// What the kernel gives back with an event.
+std::uint64_t token_of(Handle handle, std::uint32_t generation) noexcept {
+  return std::uint64_t{generation} << 32 | static_cast<std::uint32_t>(handle);
 }
 
 bool poll_now(int descriptor, short events) noexcept {
@@ -96,20 +76,6 @@ EpollDriver::EpollDriver()
 
 EpollDriver::~EpollDriver() = default;
 
-Instant EpollDriver::now() noexcept { return Instant(Duration(read_clock(CLOCK_MONOTONIC))); }
-
-std::int64_t EpollDriver::wall_clock() noexcept { return read_clock(CLOCK_REALTIME); }
-
-std::uint64_t EpollDriver::random() noexcept {
-  if (random_left_ == 0) {
-    // At most 256 bytes come whole and without waiting, once the system has booted.
-    while (::getrandom(random_.data(), sizeof random_, 0) != sizeof random_) {
-    }
-    random_left_ = random_.size();
-  }
-  return random_[--random_left_];
-}
-
 EpollDriver::Entry& EpollDriver::entry(Handle handle) {
   assert(handle >= 0);
   const auto index = static_cast<std::size_t>(handle);
@@ -117,33 +83,6 @@ EpollDriver::Entry& EpollDriver::entry(Handle handle) {
   if (chunk >= table_.size()) table_.resize(chunk + 1);
   if (table_[chunk] == nullptr) table_[chunk] = std::make_unique<Chunk>();
   return table_[chunk]->entries[index % Chunk::size];
-}
-
-void EpollDriver::own(Handle handle, bool stops_at_messages) {
-  Entry& fresh = entry(handle);
-  assert(!fresh.owned);
-  assert(fresh.readers.empty() && fresh.writers.empty());
-  ++fresh.generation;
-  fresh.owned = true;
-  fresh.registered = false;
-  fresh.readable = true;
-  fresh.writable = true;
-  fresh.hangup = false;
-  fresh.stops_at_messages = stops_at_messages;
-  ++open_handles_;
-}
-
-// The number may be given to another descriptor as soon as this one is closed.
-void EpollDriver::disown(Handle handle) noexcept {
-  Entry& gone = entry(handle);
-  assert(gone.owned);
-  assert(gone.readers.empty() && gone.writers.empty());  // whoever closes has ended what it began
-  ++gone.generation;
-  gone.owned = false;
-  gone.registered = false;
-  gone.starved = false;
-  --open_handles_;
-  if (!starved_.empty()) retry_at_ = Instant::min();  // there is a descriptor again
 }
 
 void EpollDriver::wake() noexcept {
@@ -217,7 +156,7 @@ void EpollDriver::handle_event(const epoll_event& event) {
 
 // Carries out what waits, in order. completed() may submit and cancel: the list is looked at anew
 // each time.
-void EpollDriver::progress(List<Operation>& waiting, Entry& socket, bool Entry::*flag) {
+void EpollDriver::progress(List<Operation>& waiting, Entry& socket, bool Entry::* flag) {
   while (socket.*flag && !waiting.empty()) {
     Operation& operation = waiting.pop_front();
     if (attempt(operation, socket) == Outcome::would_wait) {
@@ -255,7 +194,7 @@ void EpollDriver::update_foreign(Handle handle, Entry& socket) noexcept {
     socket.registered = false;
     return;
   }
-  const std::uint64_t token = std::uint64_t{socket.generation} << 32 | static_cast<unsigned>(handle);
+  const std::uint64_t token = token_of(handle, socket.generation);
   epoll_event event{.events = wanted, .data = {.u64 = token}};
   const int control = socket.registered ? EPOLL_CTL_MOD : EPOLL_CTL_ADD;
   const int failed = ::epoll_ctl(epoll_.get(), control, handle, &event);
@@ -288,7 +227,7 @@ bool EpollDriver::submit(Operation& operation) {
 int EpollDriver::watch(Handle handle, Entry& socket) {
   if (socket.registered) return 0;
   ++calls_.control;
-  const std::uint64_t token = std::uint64_t{socket.generation} << 32 | static_cast<unsigned>(handle);
+  const std::uint64_t token = token_of(handle, socket.generation);
   epoll_event event{.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET, .data = {.u64 = token}};
   if (::epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, handle, &event) != 0) return -errno;
   socket.registered = true;
@@ -325,10 +264,14 @@ void EpollDriver::cancel(Operation& operation) noexcept {
 
 EpollDriver::Outcome EpollDriver::attempt(Operation& operation, Entry& socket) {
   switch (operation.kind) {
-    case Operation::Kind::accept: return attempt_accept(operation, socket);
-    case Operation::Kind::receive: return attempt_receive(operation, socket);
-    case Operation::Kind::send: return attempt_send(operation, socket);
-    case Operation::Kind::connect: return attempt_connect(operation, socket);
+    case Operation::Kind::accept:
+      return attempt_accept(operation, socket);
+    case Operation::Kind::receive:
+      return attempt_receive(operation, socket);
+    case Operation::Kind::send:
+      return attempt_send(operation, socket);
+    case Operation::Kind::connect:
+      return attempt_connect(operation, socket);
     case Operation::Kind::readable:
       // The flag says "perhaps"; this promises more.
       socket.readable = poll_now(operation.handle, POLLIN | POLLRDHUP);
@@ -368,10 +311,10 @@ EpollDriver::Outcome EpollDriver::attempt_accept(Operation& operation, Entry& so
       if (!std::exchange(said_starved_, true)) {
         Address local;
         local_address(operation.handle, local);
-        log::write(log::Level::warning, "loop",
-                   fmt::format("connections to {} wait, since accept fails: {}{}",
-                               local.to_string(), system_message(code),
-                               descriptor_limit_hint(code)));
+        log::write(
+            log::Level::warning, "loop",
+            fmt::format("connections to {} wait, since accept fails: {}{}", local.to_string(),
+                        system_message(code), descriptor_limit_hint(code)));
       }
       starve(operation, socket, accept_pause);
       return Outcome::would_wait;
@@ -485,8 +428,7 @@ bool EpollDriver::start_connect(Operation& operation, Entry& socket) {
 EpollDriver::Outcome EpollDriver::attempt_connect(Operation& operation, Entry& socket) {
   if (!socket.registered) {  // it was starved: ask again
     const Address& target = *operation.address;
-    const int code =
-        ::connect(operation.handle, target.data(), target.size()) == 0 ? 0 : errno;
+    const int code = ::connect(operation.handle, target.data(), target.size()) == 0 ? 0 : errno;
     if (code == EAGAIN) {
       starve(operation, socket, connect_pause);
       return Outcome::would_wait;

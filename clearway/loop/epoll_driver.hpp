@@ -8,7 +8,8 @@
 // sets it, without asking the kernel first. A receive that got less than it asked for clears the
 // flag, since it has drained the socket: so a request costs one recv and one send, and the receive
 // for the next request costs nothing until it comes. Where that inference does not hold (the peer
-// has ended the stream; Unix sockets, whose reads stop at message boundaries) only EAGAIN clears it.
+// has ended the stream; Unix sockets, whose reads stop at message boundaries) only EAGAIN clears
+// it.
 //
 // The operations themselves are carried out here, in wait(), for whole batches of events.
 //
@@ -20,9 +21,9 @@
 #include <atomic>
 #include <vector>
 
+#include <sys/epoll.h>
 #include <clearway/base/descriptor.hpp>
 #include <clearway/loop/driver.hpp>
-#include <sys/epoll.h>
 
 namespace clearway {
 
@@ -83,7 +84,7 @@ class EpollDriver final : public Driver {
   Outcome attempt_connect(Operation& operation, Entry& entry);
   void starve(Operation& operation, Entry& entry, Duration pause);
   void retry_starved();
-  void progress(List<Operation>& waiting, Entry& entry, bool Entry::*flag);
+  void progress(List<Operation>& waiting, Entry& entry, bool Entry::* flag);
   void handle_event(const epoll_event& event);
   void handle_foreign(Handle handle, Entry& entry, std::uint32_t events);
   int wait_for_events(Instant deadline);

@@ -1,18 +1,28 @@
-// The part of the epoll driver that never waits: opening, naming and closing sockets.
+// The part of the epoll driver that never waits: clocks, and opening, naming and closing sockets.
 
+#include <cassert>
 #include <cerrno>
+#include <ctime>
 
-#include <clearway/base/descriptor.hpp>
-#include <clearway/loop/epoll_driver.hpp>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <sys/random.h>
 #include <sys/socket.h>
 #include <unistd.h>
+#include <clearway/base/descriptor.hpp>
+#include <clearway/loop/epoll_driver.hpp>
+#include <clearway/loop/epoll_table.hpp>
 
 namespace clearway {
 namespace {
 
 constexpr int stream_type = SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC;
+
+std::int64_t read_clock(clockid_t clock) noexcept {
+  timespec time{};
+  ::clock_gettime(clock, &time);
+  return std::int64_t{time.tv_sec} * 1'000'000'000 + time.tv_nsec;
+}
 
 int set_option(Handle handle, int level, int option, int value) noexcept {
   return ::setsockopt(handle, level, option, &value, sizeof value) == 0 ? 0 : -errno;
@@ -28,6 +38,47 @@ int name_of(Handle handle, Address& address,
 }
 
 }  // namespace
+
+Instant EpollDriver::now() noexcept { return Instant(Duration(read_clock(CLOCK_MONOTONIC))); }
+
+std::int64_t EpollDriver::wall_clock() noexcept { return read_clock(CLOCK_REALTIME); }
+
+std::uint64_t EpollDriver::random() noexcept {
+  if (random_left_ == 0) {
+    // At most 256 bytes come whole and without waiting, once the system has booted.
+    while (::getrandom(random_.data(), sizeof random_, 0) != sizeof random_) {
+    }
+    random_left_ = random_.size();
+  }
+  return random_[--random_left_];
+}
+
+void EpollDriver::own(Handle handle, bool stops_at_messages) {
+  Entry& fresh = entry(handle);
+  assert(!fresh.owned);
+  assert(fresh.readers.empty() && fresh.writers.empty());
+  ++fresh.generation;
+  fresh.owned = true;
+  fresh.registered = false;
+  fresh.readable = true;
+  fresh.writable = true;
+  fresh.hangup = false;
+  fresh.stops_at_messages = stops_at_messages;
+  ++open_handles_;
+}
+
+// The number may be given to another descriptor as soon as this one is closed.
+void EpollDriver::disown(Handle handle) noexcept {
+  Entry& gone = entry(handle);
+  assert(gone.owned);
+  assert(gone.readers.empty() && gone.writers.empty());  // whoever closes has ended what it began
+  ++gone.generation;
+  gone.owned = false;
+  gone.registered = false;
+  gone.starved = false;
+  --open_handles_;
+  if (!starved_.empty()) retry_at_ = Instant::min();  // there is a descriptor again
+}
 
 Handle EpollDriver::open_stream(int family) {
   const int handle = ::socket(family, stream_type, 0);

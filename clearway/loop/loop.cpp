@@ -79,6 +79,7 @@ void Loop::turn(bool may_wait) {
 void Loop::run() {
   stopped_ = false;
   while (!stopped_) turn(true);
+  stopped_ = false;  // turns that the owner makes by hand afterwards are whole ones
 }
 
 }  // namespace clearway

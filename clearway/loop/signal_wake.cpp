@@ -5,11 +5,11 @@
 #include <cerrno>
 #include <csignal>
 
-#include <clearway/base/error.hpp>
-#include <clearway/loop/loop.hpp>
 #include <fmt/format.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
+#include <clearway/base/error.hpp>
+#include <clearway/loop/loop.hpp>
 
 namespace clearway {
 namespace {
@@ -57,7 +57,7 @@ SignalWatch::SignalWatch(Loop& loop, std::initializer_list<int> signals,
     }
     slot.count = 0;
     slot.seen = 0;
-    struct sigaction action {};
+    struct sigaction action{};
     action.sa_handler = on_signal;
     action.sa_flags = SA_RESTART;
     watched_.push_back({.number = number, .before = {}});

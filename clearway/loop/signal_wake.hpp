@@ -5,10 +5,10 @@
 #include <initializer_list>
 #include <vector>
 
+#include <signal.h>
 #include <clearway/base/descriptor.hpp>
 #include <clearway/base/unique_function.hpp>
 #include <clearway/loop/operation.hpp>
-#include <signal.h>
 
 namespace clearway {
 

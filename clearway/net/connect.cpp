@@ -4,9 +4,9 @@
 #include <cerrno>
 #include <vector>
 
+#include <fmt/format.h>
 #include <clearway/loop/descriptor_limit.hpp>
 #include <clearway/net/resolve.hpp>
-#include <fmt/format.h>
 
 namespace clearway {
 namespace {
@@ -74,9 +74,9 @@ class ConnectOperation {
   Instant deadline_;
 };
 
-std::string reason(int code, Duration length) {
-  if (code == ETIMEDOUT && length > Duration::zero()) {
-    const double seconds = std::chrono::duration<double>(length).count();
+std::string reason(int code, Duration allowed) {
+  if (code == ETIMEDOUT && allowed > Duration::zero()) {
+    const double seconds = std::chrono::duration<double>(allowed).count();
     return fmt::format("no answer within {:.3g} s", seconds);
   }
   return system_message(code) + descriptor_limit_hint(code);
@@ -86,7 +86,7 @@ std::string reason(int code, Duration length) {
 struct Attempt {
   Stream stream;
   int code = 0;
-  Duration waited{};
+  Duration allowed{};
 };
 
 Task<Attempt> attempt(Address target, Instant deadline, bool no_delay) {
@@ -97,9 +97,8 @@ Task<Attempt> attempt(Address target, Instant deadline, bool no_delay) {
     result.code = -handle.get();
     co_return result;
   }
-  const Instant start = loop.now();
+  result.allowed = deadline - loop.now();
   result.code = co_await ConnectOperation(handle.get(), target, deadline);
-  result.waited = loop.now() - start;
   if (result.code == 0) {
     if (no_delay && !target.is_unix()) loop.driver().set_no_delay(handle.get(), true);
     result.stream = Stream(handle.release(), target);
@@ -125,7 +124,7 @@ Task<Stream> connect_to_any(std::string name, std::vector<Address> addresses, In
     const std::string tried = addresses[index].to_string();
     if (!reasons.empty()) reasons += "; ";
     if (tried != name) reasons += tried + ": ";
-    reasons += reason(code, result.waited);
+    reasons += reason(code, result.allowed);
   }
   throw ConnectError(fmt::format("cannot connect to {}: {}", name, reasons), code);
 }
@@ -136,8 +135,8 @@ Task<Stream> connect(std::string host, std::uint16_t port, ConnectOptions option
   const Instant deadline = after(Loop::current().now(), options.timeout);
   std::vector<Address> addresses = co_await resolve(host, port, {.timeout = options.timeout});
   const bool is_v6_literal = host.find(':') != std::string::npos;
-  std::string name = is_v6_literal ? fmt::format("[{}]:{}", host, port)
-                                   : fmt::format("{}:{}", host, port);
+  std::string name =
+      is_v6_literal ? fmt::format("[{}]:{}", host, port) : fmt::format("{}:{}", host, port);
   co_return co_await connect_to_any(std::move(name), std::move(addresses), deadline,
                                     options.no_delay);
 }

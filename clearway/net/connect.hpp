@@ -7,6 +7,7 @@
 
 namespace clearway {
 
+// How long connecting may take, and what the connection is set to.
 struct ConnectOptions {
   // For the name and all of its addresses together; each address gets its share of what is left.
   Duration timeout = std::chrono::seconds(30);

@@ -6,17 +6,16 @@
 
 #include <ares.h>
 #include <arpa/inet.h>
+#include <fmt/format.h>
 #include <clearway/loop/loop.hpp>
 #include <clearway/net/error.hpp>
-#include <fmt/format.h>
 
 namespace clearway::detail {
 
 // Waiting for one direction of one of c-ares' sockets.
 class DnsQuery::Wait final : public Operation {
  public:
-  Wait(DnsQuery& query, Socket& socket, Kind direction) noexcept
-      : query_(query), socket_(socket) {
+  Wait(DnsQuery& query, Socket& socket, Kind direction) noexcept : query_(query), socket_(socket) {
     kind = direction;
   }
   void completed() override {
@@ -220,14 +219,13 @@ void DnsQuery::fail() const {
     case ARES_EBADSTR:
       throw ResolveError(host_, Reason::unknown_host, start + "that is not a host's name");
     case ARES_ECONNREFUSED:
-      throw ResolveError(
-          host_, Reason::no_answer,
-          fmt::format("{}the DNS server {} cannot be reached; is the network up?", start,
-                      servers()));
+      throw ResolveError(host_, Reason::no_answer,
+                         fmt::format("{}the DNS server {} cannot be reached; is the network up?",
+                                     start, servers()));
     default:
-      throw ResolveError(host_, Reason::failed,
-                         fmt::format("{}{} (DNS server {})", start, ares_strerror(status_),
-                                     servers()));
+      throw ResolveError(
+          host_, Reason::failed,
+          fmt::format("{}{} (DNS server {})", start, ares_strerror(status_), servers()));
   }
 }
 

@@ -2,19 +2,25 @@
 
 #include <utility>
 
-#include <clearway/loop/descriptor_limit.hpp>
 #include <fmt/format.h>
+#include <clearway/loop/descriptor_limit.hpp>
 
 namespace clearway {
 
 std::string_view to_string(NetPhase phase) noexcept {
   switch (phase) {
-    case NetPhase::resolve: return "resolve";
-    case NetPhase::connect: return "connect";
-    case NetPhase::listen: return "listen";
-    case NetPhase::accept: return "accept";
-    case NetPhase::read: return "read";
-    case NetPhase::write: return "write";
+    case NetPhase::resolve:
+      return "resolve";
+    case NetPhase::connect:
+      return "connect";
+    case NetPhase::listen:
+      return "listen";
+    case NetPhase::accept:
+      return "accept";
+    case NetPhase::read:
+      return "read";
+    case NetPhase::write:
+      return "write";
   }
   return "";
 }

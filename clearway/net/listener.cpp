@@ -2,12 +2,12 @@
 
 #include <cerrno>
 
-#include <clearway/base/descriptor.hpp>
-#include <clearway/base/log.hpp>
-#include <clearway/net/error.hpp>
 #include <fmt/format.h>
 #include <sys/socket.h>
 #include <unistd.h>
+#include <clearway/base/descriptor.hpp>
+#include <clearway/base/log.hpp>
+#include <clearway/net/error.hpp>
 
 namespace clearway {
 namespace {

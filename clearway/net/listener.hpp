@@ -80,6 +80,7 @@ class Listener {
   Address address_;
 };
 
+// How a listener shares its port and queues connections.
 struct ListenOptions {
   // Connections that may wait to be accepted.
   int backlog = 1024;

@@ -2,9 +2,9 @@
 
 #include <algorithm>
 
+#include <fmt/format.h>
 #include <clearway/net/dns_query.hpp>
 #include <clearway/net/error.hpp>
-#include <fmt/format.h>
 
 namespace clearway {
 namespace {
@@ -23,7 +23,8 @@ bool is_localhost(std::string_view name) {
 // Awaits a query that the awaiting frame owns.
 class QueryOperation {
  public:
-  QueryOperation(const std::string& host, std::uint16_t port, const ResolveOptions& options) noexcept
+  QueryOperation(const std::string& host, std::uint16_t port,
+                 const ResolveOptions& options) noexcept
       : host_(host), port_(port), options_(options) {}
   detail::DnsQuery operator co_await() const { return {host_, port_, options_}; }
 

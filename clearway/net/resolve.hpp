@@ -9,6 +9,7 @@
 
 namespace clearway {
 
+// How long a name may take, and who is asked.
 struct ResolveOptions {
   // For the whole answer, however many servers are asked.
   Duration timeout = std::chrono::seconds(10);

@@ -4,8 +4,8 @@
 #include <cassert>
 #include <cerrno>
 
-#include <clearway/base/log.hpp>
 #include <fmt/format.h>
+#include <clearway/base/log.hpp>
 
 namespace clearway {
 
@@ -71,10 +71,9 @@ Task<std::string> Stream::read_exactly(std::size_t size) {
   while (buffered().size() < size) {
     const std::size_t count = co_await fill();
     if (count == 0) {
-      throw EndOfStream(
-          fmt::format("{} ended the stream after {} of {} bytes", peer_.to_string(),
-                      buffered().size(), size),
-          buffered().size());
+      throw EndOfStream(fmt::format("{} ended the stream after {} of {} bytes", peer_.to_string(),
+                                    buffered().size(), size),
+                        buffered().size());
     }
   }
   co_return take(size);
@@ -86,12 +85,13 @@ Task<std::string> Stream::read_until(std::string delimiter, std::size_t limit) {
   for (;;) {
     const std::string_view there = buffered();
     const std::size_t found = there.find(delimiter, searched);
-    const std::size_t size = found == std::string_view::npos ? there.size() + 1
-                                                              : found + delimiter.size();
+    const std::size_t size =
+        found == std::string_view::npos ? there.size() + 1 : found + delimiter.size();
     if (size > limit) {
-      throw LimitExceeded(fmt::format("{} sent more than {} bytes without the expected end of a "
-                                      "message; the limit is an argument of read_until()",
-                                      peer_.to_string(), limit));
+      throw LimitExceeded(
+          fmt::format("{} sent more than {} bytes without the expected end of a "
+                      "message; the limit is an argument of read_until()",
+                      peer_.to_string(), limit));
     }
     if (found != std::string_view::npos) co_return take(size);
     searched = there.size() - std::min(there.size(), delimiter.size() - 1);
@@ -131,9 +131,9 @@ Task<std::optional<std::string>> Stream::read_line(std::size_t limit) {
 Task<std::string> Stream::read_all(std::size_t limit) {
   for (;;) {
     if (buffered().size() > limit) {
-      throw LimitExceeded(fmt::format(
-          "{} sent more than {} bytes; the limit is an argument of read_all()", peer_.to_string(),
-          limit));
+      throw LimitExceeded(
+          fmt::format("{} sent more than {} bytes; the limit is an argument of read_all()",
+                      peer_.to_string(), limit));
     }
     const std::size_t count = co_await fill();
     if (count == 0) co_return take(buffered().size());
@@ -144,9 +144,8 @@ Task<> Stream::shutdown_write() {
   const int error = is_open() ? loop_->driver().shutdown(handle_, SHUT_WR) : -EBADF;
   // A connection that is gone has no direction left to end.
   if (error != 0 && error != -ENOTCONN) {
-    throw NetError::from_code(NetPhase::write,
-                              fmt::format("cannot end the stream to {}", peer_.to_string()),
-                              -error);
+    throw NetError::from_code(
+        NetPhase::write, fmt::format("cannot end the stream to {}", peer_.to_string()), -error);
   }
   co_return;
 }

@@ -50,8 +50,9 @@ class Stream {
   [[nodiscard]] Task<std::optional<std::string>> read_some(std::size_t most = default_limit);
   // Exactly `size` bytes. EndOfStream when the stream ends before; what came stays in the buffer.
   [[nodiscard]] Task<std::string> read_exactly(std::size_t size);
-  // Up to and including `delimiter`, which is not empty. EndOfStream when the stream ends before it,
-  // LimitExceeded when more than `limit` bytes come without it; both leave the bytes in the buffer.
+  // Up to and including `delimiter`, which is not empty. EndOfStream when the stream ends before
+  // it, LimitExceeded when more than `limit` bytes come without it; both leave the bytes in the
+  // buffer.
   [[nodiscard]] Task<std::string> read_until(std::string delimiter,
                                              std::size_t limit = default_limit);
   // A line without its end, "\n" or "\r\n"; the last one may lack it. nullopt at the end of the

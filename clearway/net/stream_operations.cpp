@@ -2,8 +2,8 @@
 
 #include <cerrno>
 
-#include <clearway/net/stream.hpp>
 #include <fmt/format.h>
+#include <clearway/net/stream.hpp>
 
 namespace clearway::detail {
 
@@ -26,11 +26,11 @@ void StreamAwaiter::check(NetPhase phase, bool busy) const {
 }
 
 void StreamAwaiter::fail(NetPhase phase) const {
-  throw NetError::from_code(phase,
-                            fmt::format("cannot {} {}",
-                                        phase == NetPhase::read ? "read from" : "write to",
-                                        stream_.peer().to_string()),
-                            static_cast<int>(-result));
+  throw NetError::from_code(
+      phase,
+      fmt::format("cannot {} {}", phase == NetPhase::read ? "read from" : "write to",
+                  stream_.peer().to_string()),
+      static_cast<int>(-result));
 }
 
 ReadAwaiter::ReadAwaiter(Stream& stream, char* into, std::size_t size) noexcept

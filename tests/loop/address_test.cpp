@@ -1,6 +1,6 @@
+#include <gtest/gtest.h>
 #include <clearway/base/error.hpp>
 #include <clearway/loop/address.hpp>
-#include <gtest/gtest.h>
 
 namespace {
 
@@ -18,9 +18,9 @@ TEST(Address, ReadsLiterals) {
 }
 
 TEST(Address, RefusesWhatIsNone) {
-  for (const char* text : {"", "localhost", "1.2.3", "1.2.3.4.5", "256.1.1.1", "01.2.3.4", "1.2.3.4 ",
-                           "[::1]", ":::", "::1%", "::1%nosuchinterface", "::1%99999999999", "12345",
-                           "0x7f.0.0.1", "::1%-1"}) {
+  for (const char* text :
+       {"", "localhost", "1.2.3", "1.2.3.4.5", "256.1.1.1", "01.2.3.4", "1.2.3.4 ", "[::1]",
+        ":::", "::1%", "::1%nosuchinterface", "::1%99999999999", "12345", "0x7f.0.0.1", "::1%-1"}) {
     EXPECT_FALSE(Address::ip(text, 80).has_value()) << text;
   }
   EXPECT_FALSE(Address::ip(std::string_view("127.0.0.1\0x", 11), 80).has_value());

@@ -2,10 +2,12 @@
 
 #include <cerrno>
 
-#include <tests/loop/driver_world.hpp>
 #include <unistd.h>
+#include <tests/loop/driver_world.hpp>
 
 namespace driver_tests {
+
+using namespace clearway;
 
 INSTANTIATE_TEST_SUITE_P(Drivers, DriverTest, ::testing::Values("epoll", "simulated"),
                          [](const auto& info) { return std::string(info.param); });

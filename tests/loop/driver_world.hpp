@@ -8,13 +8,22 @@
 #include <memory>
 #include <string>
 
+#include <gtest/gtest.h>
 #include <clearway/loop/epoll_driver.hpp>
 #include <clearway/loop/simulated_driver.hpp>
-#include <gtest/gtest.h>
 
 namespace driver_tests {
 
-using namespace clearway;
+using clearway::Address;
+using clearway::after;
+using clearway::Driver;
+using clearway::Handle;
+using clearway::Instant;
+using clearway::make_default_driver;
+using clearway::no_handle;
+using clearway::Operation;
+using clearway::SimulatedDriver;
+using clearway::SimulationOptions;
 
 constexpr std::uint64_t seeds = 1000;
 

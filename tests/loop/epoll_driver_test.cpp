@@ -1,17 +1,19 @@
 // What concerns the epoll driver alone: how many system calls it makes, descriptors of others, and
 // the end of the supply of descriptors.
 
-#include <clearway/base/log.hpp>
-#include <clearway/loop/descriptor_limit.hpp>
 #include <sys/eventfd.h>
 #include <sys/resource.h>
-#include <tests/loop/driver_world.hpp>
 #include <unistd.h>
+#include <clearway/base/log.hpp>
+#include <clearway/loop/descriptor_limit.hpp>
+#include <tests/loop/driver_world.hpp>
 
 #include <fcntl.h>
 
 namespace driver_tests {
 namespace {
+
+using namespace clearway;
 
 class EpollDriverTest : public ::testing::Test {
  protected:

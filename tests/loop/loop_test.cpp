@@ -1,12 +1,12 @@
 // The loop itself: what is posted from threads, signals, and its contract.
 
+#include <gtest/gtest.h>
+#include <sys/wait.h>
+#include <unistd.h>
 #include <clearway/base/error.hpp>
 #include <clearway/loop/loop.hpp>
 #include <clearway/loop/signal_wake.hpp>
 #include <clearway/loop/simulated_driver.hpp>
-#include <gtest/gtest.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include <csignal>
 #include <thread>

@@ -1,14 +1,14 @@
 // The timer wheel against the plainest model of it: a list that is searched.
 
-#include <clearway/loop/timer.hpp>
 #include <gtest/gtest.h>
+#include <clearway/loop/timer.hpp>
 
 #include <algorithm>
+#include <functional>
 #include <memory>
 #include <random>
 #include <string>
 #include <vector>
-#include <functional>
 
 namespace {
 
