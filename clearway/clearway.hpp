@@ -22,3 +22,4 @@
 #include <clearway/task/task_group.hpp>
 #include <clearway/task/timeout.hpp>
 #include <clearway/task/to_thread.hpp>
+#include <clearway/task/with_scope.hpp>
