@@ -19,6 +19,7 @@ Sink set_sink(Sink sink) noexcept;
 void set_level(Level level) noexcept;
 [[nodiscard]] bool enabled(Level level) noexcept;
 
+// One line, when the level is enabled. `module` says who speaks: "loop", "http".
 void write(Level level, std::string_view module, std::string_view message) noexcept;
 
 }  // namespace clearway::log
