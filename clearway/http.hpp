@@ -1,0 +1,10 @@
+#pragma once
+
+// HTTP/1.1. JSON values are declared here; include <clearway/json.hpp> to use them.
+
+#include <clearway/clearway.hpp>
+#include <clearway/http/headers.hpp>
+#include <clearway/http/media.hpp>
+#include <clearway/http/query.hpp>
+#include <clearway/http/session.hpp>
+#include <clearway/http/url.hpp>
