@@ -1,6 +1,6 @@
 #include <clearway/base/error.hpp>
 
-#include <system_error>
+#include <cstring>
 
 namespace clearway {
 
@@ -24,6 +24,10 @@ std::string describe(const std::exception_ptr& error) {
   }
 }
 
-std::string system_message(int code) { return std::generic_category().message(code); }
+std::string system_message(int code) {
+  // Not std::generic_category(): UBSan takes libstdc++'s object for one of another type.
+  const char* text = ::strerrordesc_np(code);
+  return text == nullptr ? "error " + std::to_string(code) : text;
+}
 
 }  // namespace clearway
