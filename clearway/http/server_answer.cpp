@@ -1,0 +1,204 @@
+// The part of an exchange that writes: heads, bodies, refusals and the access log.
+
+#include <fmt/format.h>
+#include <clearway/base/log.hpp>
+#include <clearway/http/serialize.hpp>
+#include <clearway/http/server_core.hpp>
+#include <clearway/http/server_exchange.hpp>
+#include <clearway/task/trace.hpp>
+
+namespace clearway::http {
+
+namespace {
+
+// A larger body is sent from where it lies instead of being copied behind its head.
+constexpr std::size_t largest_copied = 16 * 1024;
+
+std::string status_text(int status) {
+  return fmt::format("{} {}\n", status, reason_phrase(status));
+}
+
+}  // namespace
+
+Task<> BodyWriter::write(std::string data) { return exchange_.write_body(std::move(data)); }
+
+namespace detail {
+
+void ServerExchange::answer_without_handler() {
+  const Router::Match& route = request_.route_;
+  if (head_.method() == Method::Connect) {
+    response_ = Response(status_text(501)).status(501);
+    return;
+  }
+  if (head_.method() == Method::Options && head_.target_form() == TargetForm::Asterisk) {
+    response_ = Response::with_status(204);
+    return;
+  }
+  switch (route.outcome) {
+    case Router::Outcome::BadEscape:
+      response_ = Response("400 Bad Request: a malformed percent escape\n").status(400);
+      break;
+    case Router::Outcome::NoMethod:
+      if (head_.method() == Method::Options) {
+        response_ = Response::with_status(204);
+      } else {
+        response_ = Response(status_text(405)).status(405);
+      }
+      response_.header("Allow", route.endpoint->allow);
+      break;
+    default:
+      response_ = Response(status_text(404)).status(404);
+  }
+}
+
+// What the client learns of an error is its status; what we know goes to the log.
+void ServerExchange::answer_failure(const std::exception_ptr& error) {
+  try {
+    std::rethrow_exception(error);
+  } catch (const Abort& abort) {
+    response_ = Response(std::string(abort.what()) + "\n").status(abort.status());
+    return;
+  } catch (const ProtocolError& malformed) {
+    response_ = Response(std::string(malformed.what()) + "\n").status(malformed.status());
+    closing_ = lingers_ = true;
+    return;
+  } catch (...) {  // no await: whatever it is, it is this request's failure
+    log::write(log::Level::error, "http",
+               fmt::format("{} {} was answered with 500: {}\n{}", head_.method_name(),
+                           head_.target(), describe(error), to_string(last_error_trace())));
+  }
+  response_ = Response(status_text(500)).status(500);
+}
+
+// What is not a request has an answer all the same, and the connection ends.
+void ServerExchange::refuse(int status, std::string_view reason) {
+  head_.clear();
+  body_sent_ = 0;
+  decoder_ = BodyDecoder();
+  if (core_.options().access_log != nullptr) request_began_ = core_.loop().now();
+  response_ = Response(fmt::format("{} {}: {}\n", status, reason_phrase(status), reason));
+  response_.status(status);
+  closing_ = lingers_ = true;
+  connection_->set_deadline(never);
+  write_response();
+}
+
+void ServerExchange::write_response() {
+  const int status = response_.status();
+  const bool bodiless = status == 204 || status == 304;
+  const bool head_only = head_.method() == Method::Head;
+  if (response_.streamed() && !bodiless) {  // the answer to HEAD
+    write_head(response_.length_ ? Framing::Length : Framing::Chunked,
+               response_.length_.value_or(0));
+  } else {
+    write_head(bodiless ? Framing::None : Framing::Length, response_.body_.size());
+    if (!bodiless && !head_only) {
+      body_sent_ = response_.body_.size();
+      if (response_.body_.size() > largest_copied) {
+        output_.set_tail(std::move(response_.body_));
+      } else {
+        output_.text() += response_.body_;
+      }
+    }
+  }
+  log_access();
+}
+
+void ServerExchange::write_head(Framing framing, std::uint64_t length) {
+  std::string& out = output_.text();
+  write_status_line(out, response_.status());
+  const Headers& headers = response_.headers();
+  if (headers.empty() || !headers.contains("Date")) out += core_.date_line();
+  if (framing != Framing::None) {
+    const bool empty = framing == Framing::Length && length == 0;
+    if (!empty && (headers.empty() || !headers.contains("Content-Type"))) {
+      out.append("Content-Type: ").append(response_.content_type_).append("\r\n");
+    }
+    if (framing == Framing::Length) write_content_length(out, length);
+    if (framing == Framing::Chunked) out += "Transfer-Encoding: chunked\r\n";
+  }
+  if (framing == Framing::UntilClose || core_.stopping()) closing_ = true;
+  if (closing_) {
+    out += "Connection: close\r\n";
+  } else if (head_.minor_version() == 0) {
+    out += "Connection: keep-alive\r\n";
+  }
+  write_headers(out, headers);
+  end_head(out);
+}
+
+void ServerExchange::log_access() {
+  const auto log = core_.options().access_log;
+  if (log == nullptr) return;
+  const Duration took = core_.loop().now() - request_began_;
+  const std::string host = peer().host();
+  log(fmt::format("{} \"{} {} HTTP/1.{}\" {} {} {:.6f}", host.empty() ? "-" : host,
+                  head_.method_name().empty() ? "-" : head_.method_name(),
+                  head_.target().empty() ? "-" : head_.target(), head_.minor_version(),
+                  response_.status(), body_sent_, std::chrono::duration<double>(took).count()));
+}
+
+void ServerExchange::start_stream(Framing framing) {
+  stream_framing_ = framing;
+  stream_left_ = response_.length_.value_or(0);
+  head_sent_ = true;
+  write_head(framing, stream_left_);
+}
+
+Task<> ServerExchange::write_body(std::string data) {
+  if (!head_sent_) {
+    const Framing otherwise = head_.minor_version() == 0 ? Framing::UntilClose : Framing::Chunked;
+    start_stream(response_.length_ ? Framing::Length : otherwise);
+  }
+  if (stream_framing_ == Framing::Length && data.size() > stream_left_) {
+    throw Error(fmt::format("a streamed answer of {} bytes is more than the {} it announced",
+                            body_sent_ + data.size(), *response_.length_));
+  }
+  if (data.empty()) co_return;
+  body_sent_ += data.size();
+  if (stream_framing_ == Framing::Chunked) {
+    write_chunk(output_.text(), data);
+  } else {
+    stream_left_ -= data.size();
+    output_.text() += data;
+  }
+  co_await output_.flush();
+  if (output_.failed()) {
+    throw Truncated(output_.stalled() ? "the client stopped reading the answer"
+                                      : "the client has left");
+  }
+}
+
+Task<> ServerExchange::stream_response() {
+  head_sent_ = false;
+  BodyWriter writer(*this);
+  OwnedFrame<void> frame = response_.stream_(writer).release();
+  const Outcome outcome = co_await run_handler(frame);
+  if (outcome == Outcome::Done) {
+    finish_stream();
+  } else if (outcome == Outcome::Failed && !head_sent_) {
+    answer_failure(error_);
+    write_response();
+    co_return;
+  } else {
+    closing_ = true;  // without its end: the client sees that the body is cut short
+    if (outcome == Outcome::Failed) answer_failure(error_);
+  }
+  log_access();
+}
+
+void ServerExchange::finish_stream() {
+  if (!head_sent_) {  // nothing was written
+    const Framing otherwise = head_.minor_version() == 0 ? Framing::UntilClose : Framing::Chunked;
+    start_stream(response_.length_ ? Framing::Length : otherwise);
+  }
+  if (stream_framing_ == Framing::Chunked) write_last_chunk(output_.text());
+  if (stream_framing_ != Framing::Length || stream_left_ == 0) return;
+  closing_ = true;
+  log::write(log::Level::error, "http",
+             fmt::format("{} {}: a streamed answer ended {} bytes before the {} it announced",
+                         head_.method_name(), head_.target(), stream_left_, *response_.length_));
+}
+
+}  // namespace detail
+}  // namespace clearway::http

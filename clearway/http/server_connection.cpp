@@ -1,0 +1,140 @@
+#include <clearway/http/server_connection.hpp>
+
+#include <clearway/base/error.hpp>
+#include <clearway/base/log.hpp>
+#include <clearway/http/server_core.hpp>
+#include <clearway/http/server_exchange.hpp>
+#include <clearway/task/trace.hpp>
+
+namespace clearway::http::detail {
+
+ServerConnection::ServerConnection(ServerCore& core, Handle handle, const Address& peer) noexcept
+    : core_(core), peer_(peer) {
+  kind = Kind::receive;
+  Operation::handle = handle;
+  set_deadline_in(core_.options().header_timeout);
+}
+
+ServerConnection::~ServerConnection() {
+  if (armed()) core_.loop().timers().cancel(*this);
+  core_.loop().driver().close(Operation::handle);
+}
+
+void ServerConnection::receive() {
+  if (pending || closing_) return;
+  data = core_.scratch();
+  size = ServerCore::scratch_size;
+  if (core_.loop().driver().submit(*this)) completed();
+}
+
+// The shared memory is the next connection's at once: what came is copied out here.
+void ServerConnection::completed() {
+  if (closing_) {
+    enqueue();
+    return;
+  }
+  if (result > 0) {
+    if (exchange_ == nullptr) exchange_ = &core_.lend_exchange(*this);
+    exchange_->arrived({core_.scratch(), static_cast<std::size_t>(result)});
+  } else if (exchange_ != nullptr) {
+    exchange_->ended();
+  }
+  if (exchange_ == nullptr || !exchange_->wake_reader()) enqueue();
+}
+
+void ServerConnection::enqueue() noexcept {
+  if (queued_) return;
+  queued_ = true;
+  core_.loop().ready(*this);
+}
+
+void ServerConnection::run() {
+  queued_ = false;
+  if (closing_) {
+    if (pending || (exchange_ != nullptr && exchange_->output().sending())) return;
+    if (exchange_ != nullptr) core_.take_back(*exchange_);
+    core_.forget(*this);  // destroys it
+  } else if (exchange_ == nullptr) {
+    close();  // an end or an error while idle
+  } else if (!exchange_->running()) {
+    begin_exchange();
+  } else {
+    exchange_->look_after_client();
+  }
+}
+
+void ServerConnection::begin_exchange() {
+  set_deadline(never);
+  PromiseBase& frame = exchange_->begin();
+  frame.parent = ParentLink(static_cast<Completion&>(*this));
+  frame.scope = &core_.scope();
+  if (start_inline(frame)) finished(frame);
+}
+
+PromiseBase* ServerConnection::finished(PromiseBase& child) noexcept {
+  if (child.error != nullptr && !child.ended_cancelled()) {
+    log::write(log::Level::error, "http",
+               "a connection is closed after an error in the server itself: " +
+                   describe(child.error) + "\n" + to_string(last_error_trace()));
+  }
+  const bool keep = child.error == nullptr && exchange_->keeps_connection();
+  exchange_->finish();
+  if (keep && !core_.stopping()) {
+    become_idle();
+  } else {
+    close();
+  }
+  return nullptr;
+}
+
+PromiseBase* ServerConnection::waiting_frame() const noexcept { return core_.serving_frame(); }
+
+void ServerConnection::become_idle() {
+  core_.take_back(*std::exchange(exchange_, nullptr));
+  set_deadline_in(core_.options().idle_timeout);
+  receive();
+}
+
+void ServerConnection::close() noexcept {
+  if (closing_) return;
+  closing_ = true;
+  core_.loop().timers().cancel(*this);
+  if (pending) core_.loop().driver().cancel(*this);
+  if (exchange_ != nullptr) exchange_->output().give_up();
+  enqueue();
+}
+
+void ServerConnection::drain() noexcept {
+  if (exchange_ == nullptr) {
+    close();
+  } else {
+    exchange_->drain();
+  }
+}
+
+void ServerConnection::set_deadline(Instant deadline) noexcept {
+  deadline_ = deadline;
+  if (deadline == never || closing_) return;
+  if (armed()) {
+    if (Timer::deadline() <= deadline) return;
+    core_.loop().timers().cancel(*this);
+  }
+  core_.loop().timers().set(*this, deadline);
+}
+
+void ServerConnection::set_deadline_in(Duration length) noexcept {
+  set_deadline(after(core_.loop().now(), length));
+}
+
+void ServerConnection::expired() {
+  if (deadline_ == never) return;
+  if (core_.loop().now() < deadline_) {
+    core_.loop().timers().set(*this, deadline_);
+  } else if (exchange_ == nullptr) {
+    close();
+  } else {
+    exchange_->out_of_time();
+  }
+}
+
+}  // namespace clearway::http::detail

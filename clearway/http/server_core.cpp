@@ -1,0 +1,180 @@
+#include <clearway/http/server_core.hpp>
+
+#include <cerrno>
+
+#include <fmt/format.h>
+#include <clearway/base/log.hpp>
+#include <clearway/http/server_exchange.hpp>
+#include <clearway/net/error.hpp>
+
+namespace clearway::http::detail {
+
+namespace {
+
+constexpr int accepts_per_turn = 64;
+constexpr Duration accept_pause = std::chrono::milliseconds(100);
+
+}  // namespace
+
+ServerCore::ServerCore(App& app, Listener listener, const ServerOptions& options)
+    : loop_(Loop::current()),
+      app_(app),
+      listener_(std::move(listener)),
+      options_(options),
+      scratch_(new char[scratch_size]) {
+  if (!listener_.is_open()) throw UsageError("a server needs a listener that is open");
+  kind = Kind::accept;
+  handle = listener_.handle();
+  Operation::address = &peer_;
+}
+
+// Connections are left only when the loop was torn down in the middle of its work.
+ServerCore::~ServerCore() {
+  while (!connections_.empty()) delete &connections_.pop_front();
+  if (armed()) loop_.timers().cancel(*this);
+}
+
+void ServerCore::start(Serving& serving, PromiseBase& frame) {
+  started_ = true;
+  serving_ = &serving;
+  frame_ = &frame;
+  scope_.enter(frame.scope, true);
+  if (stopping_) {
+    end_if_done();
+  } else {
+    accept_more();
+  }
+}
+
+void ServerCore::accept_more() {
+  for (int count = 0; !stopping_ && !pending && count_ < options_.connections; ++count) {
+    if (count == accepts_per_turn) {
+      if (!std::exchange(queued_, true)) loop_.ready(*this);
+      return;
+    }
+    if (!loop_.driver().submit(*this)) return;
+    const bool paused = result < 0;
+    accepted();
+    if (paused) return;
+  }
+}
+
+// Deals with one result of accept.
+void ServerCore::accepted() {
+  if (result >= 0) {
+    const auto accepted_handle = static_cast<Handle>(result);
+    auto connection = std::make_unique<ServerConnection>(*this, accepted_handle, peer_);
+    ServerConnection& record = *connection.release();
+    connections_.push_back(record);
+    ++count_;
+    record.receive();
+    return;
+  }
+  const auto code = static_cast<int>(-result);
+  if (stopping_ || code == ECANCELED) return;
+  if (code == EMFILE || code == ENFILE || code == ENOBUFS || code == ENOMEM) {
+    if (!armed()) loop_.timers().set(*this, after(loop_.now(), accept_pause));
+    return;
+  }
+  error_ = std::make_exception_ptr(NetError::from_code(
+      NetPhase::accept, fmt::format("cannot accept connections on {}", address().to_string()),
+      code));
+  stop();
+}
+
+void ServerCore::completed() {
+  accepted();
+  if (!std::exchange(queued_, true)) loop_.ready(*this);
+}
+
+void ServerCore::run() {
+  queued_ = false;
+  if (stopping_) {
+    end_if_done();
+  } else {
+    accept_more();
+  }
+}
+
+void ServerCore::expired() {
+  if (stopping_) {
+    scope_.cancel();
+  } else {
+    accept_more();
+  }
+}
+
+void ServerCore::stop() noexcept {
+  if (std::exchange(stopping_, true)) return;
+  if (!started_) return;
+  if (armed()) loop_.timers().cancel(*this);
+  loop_.timers().set(*this, after(loop_.now(), options_.drain_timeout));
+  if (pending) loop_.driver().cancel(*this);
+  connections_.for_each([](ServerConnection& connection) { connection.drain(); });
+  // Through the ready queue: this may have been called by one of the connections.
+  if (!std::exchange(queued_, true)) loop_.ready(*this);
+}
+
+void ServerCore::end_if_done() noexcept {
+  if (serving_ == nullptr || pending || queued_ || count_ > 0) return;
+  if (armed()) loop_.timers().cancel(*this);
+  listener_.close();
+  scope_.leave();
+  Serving& serving = *std::exchange(serving_, nullptr);
+  if (serving.interrupted_) {
+    serving.wake_cancelled();
+  } else {
+    serving.wake();
+  }
+}
+
+ServerExchange& ServerCore::lend_exchange(ServerConnection& connection) {
+  if (idle_exchanges_.empty()) idle_exchanges_.push_back(std::make_unique<ServerExchange>(*this));
+  std::unique_ptr<ServerExchange> exchange = std::move(idle_exchanges_.back());
+  idle_exchanges_.pop_back();
+  exchange->attach(connection);
+  exchange->place = lent_exchanges_.size();
+  lent_exchanges_.push_back(std::move(exchange));
+  return *lent_exchanges_.back();
+}
+
+void ServerCore::take_back(ServerExchange& exchange) noexcept {
+  const std::size_t place = exchange.place;
+  std::unique_ptr<ServerExchange> owned = std::move(lent_exchanges_[place]);
+  if (place + 1 < lent_exchanges_.size()) {
+    lent_exchanges_[place] = std::move(lent_exchanges_.back());
+    lent_exchanges_[place]->place = place;
+  }
+  lent_exchanges_.pop_back();
+  owned->detach();
+  if (idle_exchanges_.size() < kept_exchanges) idle_exchanges_.push_back(std::move(owned));
+}
+
+void ServerCore::forget(ServerConnection& connection) noexcept {
+  delete &connection;
+  --count_;
+  if (stopping_) {
+    end_if_done();
+  } else if (!pending && !queued_) {
+    queued_ = true;
+    loop_.ready(*this);
+  }
+}
+
+std::string_view ServerCore::date_line() {
+  const Instant now = loop_.now();
+  if (now >= date_until_) {
+    constexpr std::int64_t second = 1'000'000'000;
+    const std::int64_t wall = loop_.driver().wall_clock();
+    date_line_ = date_.at(static_cast<std::time_t>(wall / second));
+    date_until_ = after(now, Duration(second - wall % second));
+  }
+  return date_line_;
+}
+
+void ServerCore::Serving::await_resume() const {
+  throw_if_cancelled();
+  if (core_.error_ != nullptr) std::rethrow_exception(core_.error_);
+}
+
+}  // namespace clearway::http::detail

@@ -1,0 +1,110 @@
+#pragma once
+
+// What all connections of a server share, and the accepting of them.
+
+#include <array>
+#include <cstddef>
+#include <exception>
+#include <memory>
+#include <string_view>
+#include <vector>
+
+#include <clearway/http/app.hpp>
+#include <clearway/http/serialize.hpp>
+#include <clearway/http/server_connection.hpp>
+#include <clearway/http/server_options.hpp>
+#include <clearway/http/server_output.hpp>
+#include <clearway/net/listener.hpp>
+#include <clearway/task/waiter.hpp>
+
+namespace clearway::http::detail {
+
+class ServerCore final : private Operation, private Ready, private Timer {
+ public:
+  static constexpr std::size_t scratch_size = 32 * 1024;
+
+  // The task that serves: resumed when the last connection has ended.
+  class Serving;
+
+  ServerCore(App& app, Listener listener, const ServerOptions& options);
+  ~ServerCore();
+
+  [[nodiscard]] Awaiting<Serving, ServerCore> serving() noexcept {
+    return Awaiting<Serving, ServerCore>(*this);
+  }
+  void start(Serving& serving, PromiseBase& frame);
+  // Accepts nothing more; running requests have the drain timeout.
+  void stop() noexcept;
+
+  [[nodiscard]] Loop& loop() const noexcept { return loop_; }
+  [[nodiscard]] const Router& router() const noexcept { return app_.router(); }
+  [[nodiscard]] const ServerOptions& options() const noexcept { return options_; }
+  [[nodiscard]] const Address& address() const noexcept { return listener_.address(); }
+  [[nodiscard]] bool started() const noexcept { return started_; }
+  [[nodiscard]] bool stopping() const noexcept { return stopping_; }
+  [[nodiscard]] std::size_t connections() const noexcept { return count_; }
+  [[nodiscard]] char* scratch() const noexcept { return scratch_.get(); }
+  [[nodiscard]] CancelScope& scope() noexcept { return scope_; }
+  [[nodiscard]] PromiseBase* serving_frame() const noexcept { return frame_; }
+
+  ServerExchange& lend_exchange(ServerConnection& connection);
+  void take_back(ServerExchange& exchange) noexcept;
+  void forget(ServerConnection& connection) noexcept;
+  // The Date field's line.
+  std::string_view date_line();
+
+ private:
+  void accept_more();
+  void accepted();
+  void completed() override;
+  void run() override;
+  void expired() override;
+  void end_if_done() noexcept;
+
+  static constexpr std::size_t kept_exchanges = 256;
+
+  Loop& loop_;
+  App& app_;
+  Listener listener_;
+  ServerOptions options_;
+  Address peer_;
+  CancelScope scope_;  // of all handlers; shielded from what cancels the serving task
+  PromiseBase* frame_ = nullptr;
+  Serving* serving_ = nullptr;
+  bool started_ = false;
+  bool stopping_ = false;
+  bool queued_ = false;
+  std::exception_ptr error_;
+  std::size_t count_ = 0;
+  List<ServerConnection> connections_;
+  std::vector<std::unique_ptr<ServerExchange>> idle_exchanges_;
+  std::vector<std::unique_ptr<ServerExchange>> lent_exchanges_;
+  std::unique_ptr<char[]> scratch_;
+  DateLine date_;
+  Instant date_until_ = Instant::min();
+  std::string_view date_line_;
+};
+
+class ServerCore::Serving final : public Waiter {
+ public:
+  explicit Serving(ServerCore& core) noexcept : core_(core) {}
+  bool await_ready() const noexcept { return false; }
+  template <class P>
+  bool await_suspend(std::coroutine_handle<P> handle) {
+    if (begin(handle.promise())) core_.start(*this, handle.promise());
+    return true;
+  }
+  void await_resume() const;
+
+ private:
+  friend class ServerCore;
+  void stop() noexcept override {
+    interrupted_ = true;
+    core_.stop();
+  }
+
+  ServerCore& core_;
+  bool interrupted_ = false;
+};
+
+}  // namespace clearway::http::detail

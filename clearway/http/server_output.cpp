@@ -1,0 +1,98 @@
+#include <clearway/http/server_output.hpp>
+
+#include <cerrno>
+
+#include <clearway/http/server_connection.hpp>
+#include <clearway/http/server_core.hpp>
+
+namespace clearway::http::detail {
+
+bool ServerOutput::start() {
+  while (!pending) {
+    if (failed_) return true;
+    if (!busy_) {
+      if (text_.empty() && tail_.empty()) return true;
+      text_.swap(sending_);
+      tail_.swap(sending_tail_);
+      pieces_[0] = {sending_.data(), sending_.size()};
+      pieces_[1] = {sending_tail_.data(), sending_tail_.size()};
+      busy_ = true;
+      kind = Kind::send;
+      handle = connection_->handle();
+    }
+    vectors = pieces_[0].iov_len > 0 ? pieces_.data() : &pieces_[1];
+    vector_count = pieces_[0].iov_len > 0 && pieces_[1].iov_len > 0 ? 2 : 1;
+    if (!connection_->core().loop().driver().submit(*this)) break;
+    if (!account()) fail();
+  }
+  connection_->set_deadline_in(connection_->core().options().write_timeout);
+  return false;
+}
+
+// Takes off what was sent; false: the connection is broken.
+bool ServerOutput::account() noexcept {
+  if (result < 0) return false;
+  auto sent = static_cast<std::size_t>(result);
+  for (iovec& piece : pieces_) {
+    const std::size_t part = std::min(sent, piece.iov_len);
+    piece.iov_base = static_cast<char*>(piece.iov_base) + part;
+    piece.iov_len -= part;
+    sent -= part;
+  }
+  if (pieces_[0].iov_len + pieces_[1].iov_len > 0) return true;
+  busy_ = false;
+  sending_.clear();
+  sending_tail_.clear();
+  return true;
+}
+
+void ServerOutput::fail() noexcept {
+  failed_ = true;
+  text_.clear();
+  tail_.clear();
+}
+
+void ServerOutput::completed() {
+  if (!account()) fail();
+  if (connection_->closing()) {
+    connection_->enqueue();
+    return;
+  }
+  if (!start()) return;
+  connection_->set_deadline(never);
+  if (waiting_ != nullptr) {
+    std::exchange(waiting_, nullptr)->wake();
+  } else if (failed_) {
+    connection_->enqueue();  // whoever else works for this client learns it there
+  }
+}
+
+void ServerOutput::give_up() noexcept {
+  stalled_ = true;
+  if (pending) connection_->core().loop().driver().cancel(*this);
+}
+
+void ServerOutput::reset() noexcept {
+  for (std::string* buffer : {&text_, &sending_}) {
+    buffer->clear();
+    if (buffer->capacity() > kept_capacity) buffer->shrink_to_fit();
+  }
+  tail_ = std::string();
+  sending_tail_ = std::string();
+  connection_ = nullptr;
+  busy_ = failed_ = stalled_ = false;
+}
+
+bool ServerOutput::Flush::suspend(PromiseBase& frame) {
+  if (!begin(frame)) return true;
+  if (output_.start()) return !done_at_once();
+  output_.waiting_ = this;
+  return true;
+}
+
+void ServerOutput::Flush::stop() noexcept {
+  output_.waiting_ = nullptr;
+  wake_cancelled();
+}
+
+}  // namespace clearway::http::detail
