@@ -57,7 +57,7 @@ void Exchange::timed_out(std::string_view what, Duration length) const {
   const Duration total = parts.total.value_or(core->options.timeouts.total);
   const double seconds = std::chrono::duration<double>(all ? total : length).count();
   throw TimeoutError(fmt::format("timed out: {} within the {} timeout of {:.3g} s",
-                                 all ? "not done" : what.substr(0, what.find('|')),
+                                 what.substr(0, what.find('|')),
                                  all ? "total" : what.substr(what.find('|') + 1), seconds));
 }
 
@@ -164,7 +164,8 @@ Task<> Exchange::take_connection(bool fresh) {
   try {
     lease_ = co_await by(until, pool.acquire(pool.origin(*url), fresh));
   } catch (const TimedOut&) {
-    timed_out(fmt::format("none of the session's {} connections became free|pool",
+    timed_out(fmt::format("none of the session's {} connections became free (an answer that is not "
+                          "read to its end keeps its connection)|pool",
                           core->options.limit),
               patience);
   }
