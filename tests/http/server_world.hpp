@@ -20,8 +20,7 @@ inline Task<std::string> exchange(Address address, std::string request) {
 }
 
 // Runs `client(server)` beside a server of `app`, then stops the server.
-inline Task<> with_server(App& app, ServerOptions options,
-                          const std::function<Task<>(Server&)>& client) {
+inline Task<> with_server(App& app, ServerOptions options, std::function<Task<>(Server&)> client) {
   Server server(app, listen("127.0.0.1", 0), options);
   co_await task_group([&](TaskGroup& group) -> Task<> {
     group.start([&] { return server.run(); });
