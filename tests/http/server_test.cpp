@@ -206,7 +206,9 @@ TEST_F(ServerTest, DrainsAndThenCancels) {
           EXPECT_EQ(nothing, "");
           auto answer = co_await as_result(busy.read_all());
           EXPECT_EQ(finished, patience > 5s ? 1 : 0);
-          if (patience > 5s) EXPECT_THAT(*answer, HasSubstr("Connection: close"));
+          if (patience > 5s) {
+            EXPECT_THAT(*answer, HasSubstr("Connection: close"));
+          }
         },
         options);
   }
