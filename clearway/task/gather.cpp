@@ -1,11 +1,14 @@
 #include <clearway/task/gather.hpp>
 
+#include <clearway/base/error.hpp>
+
 namespace clearway::detail {
 
 void Pump::pump() noexcept {
   if (pumping_) return;  // a child that ended while it was started: the loop below goes on
   pumping_ = true;
   try {
+    if (limit_ == 0) throw UsageError("gather() with a limit of 0 would never start a task");
     // pending_ counts the join itself until close(); afterwards one child more may run.
     while (!exhausted()) {
       if (scope_.cancelled()) {

@@ -55,7 +55,9 @@ void throw_with(const std::exception_ptr& error, const std::vector<std::exceptio
   try {
     std::rethrow_exception(error);
   } catch (Error& first) {
-    for (const std::exception_ptr& other : others) first.attach(other);
+    for (const std::exception_ptr& other : others) {
+      if (other != error) first.attach(other);  // an error that holds itself is never freed
+    }
     throw;
   }
 }

@@ -30,6 +30,15 @@ class BackgroundGroup final : public TaskGroup {
   bool draining_ = false;
 };
 
+// What background() gives while it lives.
+class AsBackground {
+ public:
+  explicit AsBackground(TaskGroup& group) noexcept { background_group = &group; }
+  AsBackground(const AsBackground&) = delete;
+  AsBackground& operator=(const AsBackground&) = delete;
+  ~AsBackground() { background_group = nullptr; }
+};
+
 }  // namespace
 
 TaskGroup& background() {
@@ -50,12 +59,20 @@ PromiseBase* Root::finished(PromiseBase& child) noexcept {
 void Root::drive(Loop& loop, PromiseBase& frame) {
   BackgroundGroup group;
   group.open_root(scope_);
-  background_group = &group;
+  const AsBackground current(group);
   frame.parent = ParentLink(*this);
   frame.scope = &scope_;
-  if (!start_inline(frame)) loop.run();
+  if (!start_inline(frame)) {
+    try {
+      loop.run();
+    } catch (const std::exception&) {  // of a posted function, or of the loop itself
+      scope_.cancel();
+      while (!frame.handle().done()) loop.run();
+      group.drain(loop);
+      throw;
+    }
+  }
   group.drain(loop);
-  background_group = nullptr;
   if (frame.error == nullptr && group.first_error() != nullptr) frame.error = group.first_error();
 }
 
@@ -69,7 +86,7 @@ int run_as_main(PromiseBase& frame) {
       root.scope().cancel();
     });
     root.drive(loop, frame);
-  } catch (const Error& error) {
+  } catch (const std::exception& error) {
     std::fprintf(stderr, "error: %s\n", error.what());
     return 1;
   }

@@ -15,7 +15,8 @@ namespace detail {
 class Root final : public Completion {
  public:
   Root() noexcept = default;
-  // Throws what the background work threw, if anything; the frame's own outcome is in its promise.
+  // The outcome is in the frame's promise, what the background work threw included. Throws what a
+  // posted function or the loop itself threw, when all has been cancelled and awaited.
   void drive(Loop& loop, PromiseBase& frame);
 
   PromiseBase* finished(PromiseBase& child) noexcept override;
@@ -36,12 +37,10 @@ int run_as_main(PromiseBase& frame);
 // UsageError when this thread already runs a loop.
 template <class T>
 T run(Task<T> task, std::unique_ptr<Driver> driver) {
+  Loop loop(std::move(driver));
   OwnedFrame<T> frame = task.release();
-  {
-    Loop loop(std::move(driver));
-    detail::Root root;
-    root.drive(loop, frame.promise());
-  }
+  detail::Root root;
+  root.drive(loop, frame.promise());
   return frame.promise().take();
 }
 template <class T>

@@ -217,10 +217,19 @@ concept Awaitable = requires { typename await_result_t<A>; };
 
 namespace detail {
 
+#if defined(__GNUC__) && !defined(__clang__)
+// g++ takes the frame of this template for a type of the header, and warns when a program gives it
+// a lambda of an unnamed namespace.
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wsubobject-linkage"
+#endif
 template <class D>
 Task<await_result_t<D>> await_in_frame(D description) {
   co_return co_await std::move(description);
 }
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC diagnostic pop
+#endif
 
 }  // namespace detail
 

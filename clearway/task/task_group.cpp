@@ -38,12 +38,21 @@ void throw_without_result() {
 
 }  // namespace detail
 
+TaskGroup::~TaskGroup() {
+  while (!children_.empty()) children_.pop_front().drop();
+}
+
 void TaskGroup::open_root(CancelScope& scope) noexcept {
   scope_.enter(&scope);
   pending_ = 1;
 }
 
 void TaskGroup::require_open() const {
+  if (loop_ != Loop::current_or_null()) {
+    throw UsageError(
+        "this task group belongs to the loop of another thread: start tasks on that loop, through "
+        "Loop::post");
+  }
   if (pending_ == 0) {
     throw UsageError("this task group has ended: start tasks from inside its body or its children");
   }
@@ -63,7 +72,7 @@ PromiseBase* TaskGroup::child_finished(detail::ChildBase& child, PromiseBase& pr
   --pending_;
   if (promise.ended_cancelled()) {
     // An end that was asked for, through the handle or the group, is no error of the group.
-    if (!child.scope.cancel_called() && !scope_.cancelled()) interrupted_ = true;
+    if (!child.scope.cancel_called() && !scope_.cancel_called()) interrupted_ = true;
   } else if (promise.error != nullptr) {
     fail(promise.error);
   }

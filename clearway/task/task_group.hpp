@@ -126,7 +126,7 @@ class JoinChildAwaiter;
 
 // A child of a group, seen from outside: await it, cancel it, name it. Copies refer to the same
 // child; dropping every handle leaves the child running.
-template <class T>
+template <class T = void>
 class TaskHandle {
  public:
   explicit TaskHandle(detail::ChildResult<T>& child) noexcept : child_(&child) { child.retain(); }
@@ -156,11 +156,12 @@ class TaskHandle {
 class TaskGroup : public detail::Join {
  public:
   TaskGroup() noexcept = default;
-  ~TaskGroup() = default;
+  // Children are left only when the loop itself has failed; they are destroyed where they wait.
+  ~TaskGroup();
 
   // Starts `function(args...)`, which gives a task, as a child: it first runs in the next round of
   // the ready queue. The callable and its arguments are kept; pass references with std::ref. Throws
-  // UsageError when the group has ended.
+  // UsageError when the group has ended, and on any thread but the group's.
   template <class F>
   auto start(F&& function, Site site = Site::current()) {
     return spawn(site, std::forward<F>(function));
@@ -223,6 +224,7 @@ class TaskGroup : public detail::Join {
   void require_open() const;
   void enlist(detail::ChildBase& child) noexcept;
 
+  Loop* const loop_ = Loop::current_or_null();
   List<detail::ChildBase> children_;
 };
 
@@ -236,8 +238,9 @@ class JoinChildAwaiter final : public Waiter, private ChildBase::Joiner {
   bool await_ready() const noexcept { return false; }
   template <class P>
   bool await_suspend(std::coroutine_handle<P> handle) {
-    if (child_->ended()) return false;
-    if (begin(handle.promise())) child_->waiting_handles.push_back(*this);
+    if (!begin(handle.promise())) return true;
+    if (child_->ended()) return !done_at_once();
+    child_->waiting_handles.push_back(*this);
     return true;
   }
   std::add_lvalue_reference_t<T> await_resume() {
@@ -276,8 +279,13 @@ class GroupAwaiter final : public TaskGroup {
   template <class P>
   bool await_suspend(std::coroutine_handle<P> parent) {
     open(parent.promise());
-    auto task = std::invoke(body_, static_cast<TaskGroup&>(*this));
-    frame_ = take_frame(task);
+    try {
+      auto task = std::invoke(body_, static_cast<TaskGroup&>(*this));
+      frame_ = take_frame(task);
+    } catch (...) {  // a plain body may have started children by then: they are awaited first
+      fail(std::current_exception());
+      return close();
+    }
     launch(frame_.promise(), *this);
     return close();
   }
