@@ -131,7 +131,10 @@ Task<> ServerExchange::serve() {
       break;
     }
     if (parsed.state == ParseState::NeedMore) {
-      if (output_.waiting_bytes() > 0) co_await output_.flush();
+      if (output_.waiting_bytes() > 0) {
+        co_await output_.flush();
+        continue;  // more may have come meanwhile
+      }
       if (unread().empty() || ended_ || output_.failed()) break;
       if (!in_head_) connection_->set_deadline_in(options.header_timeout);
       in_head_ = true;
@@ -222,7 +225,10 @@ Task<std::size_t> ServerExchange::read_body(std::string& into) {
       output_.text() += "HTTP/1.1 100 Continue\r\n\r\n";
       continued_ = true;
     }
-    if (output_.waiting_bytes() > 0) co_await output_.flush();
+    if (output_.waiting_bytes() > 0) {
+      co_await output_.flush();
+      continue;  // more may have come meanwhile
+    }
     connection_->set_deadline_in(core_.options().body_timeout);
     const Input input = co_await more_input();
     connection_->set_deadline(never);

@@ -12,7 +12,7 @@ using ::testing::HasSubstr;
 using ::testing::Not;
 using ::testing::StartsWith;
 
-constexpr std::uint64_t seeds = 20;
+constexpr std::uint64_t seeds = 100;
 
 class ServerTest : public ::testing::Test {
  protected:
