@@ -1,7 +1,7 @@
 #include <clearway/http/client_error.hpp>
 
-#include <clearway/net/error.hpp>
 #include <fmt/format.h>
+#include <clearway/net/error.hpp>
 
 namespace clearway::http::detail {
 
@@ -9,9 +9,12 @@ namespace {
 
 std::string_view sent_text(Sent sent) noexcept {
   switch (sent) {
-    case Sent::Nothing: return "nothing was sent";
-    case Sent::Partly: return "the request was sent in part";
-    case Sent::Whole: return "the request was sent";
+    case Sent::Nothing:
+      return "nothing was sent";
+    case Sent::Partly:
+      return "the request was sent in part";
+    case Sent::Whole:
+      return "the request was sent";
   }
   return "";
 }

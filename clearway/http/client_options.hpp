@@ -25,15 +25,15 @@ struct ClientTimeouts {
 
 /// What a `Session` does unless told otherwise.
 struct SessionOptions {
-  std::size_t limit = 100;                       ///< connections in all; 0: no limit
-  std::size_t per_host = 0;                      ///< connections to one origin; 0: no limit
-  Duration idle = std::chrono::seconds(15);      ///< how long an unused connection is kept
+  std::size_t limit = 100;                   ///< connections in all; 0: no limit
+  std::size_t per_host = 0;                  ///< connections to one origin; 0: no limit
+  Duration idle = std::chrono::seconds(15);  ///< how long an unused connection is kept
   ClientTimeouts timeouts = {};
-  int max_redirects = 10;                        ///< 0: a redirect is an answer like any other
-  bool decompress = true;                        ///< asks for gzip and deflate, and undoes them
-  std::uint64_t max_body = 64ull << 20;          ///< for json(), text() and bytes(): bytes
-  std::uint64_t max_decompressed = 1ull << 30;   ///< for read(): bytes out of a compressed body
-  Limits limits = Limits::client();              ///< of the answer's head
+  int max_redirects = 10;                       ///< 0: a redirect is an answer like any other
+  bool decompress = true;                       ///< asks for gzip and deflate, and undoes them
+  std::uint64_t max_body = 64ull << 20;         ///< for json(), text() and bytes(): bytes
+  std::uint64_t max_decompressed = 1ull << 30;  ///< for read(): bytes out of a compressed body
+  Limits limits = Limits::client();             ///< of the answer's head
 };
 
 }  // namespace clearway::http

@@ -16,9 +16,10 @@ using detail::Exchange;
 void refuse_framing(std::string_view name) {
   for (const std::string_view field : {"Content-Length", "Transfer-Encoding"}) {
     if (equal_ignoring_case(name, field)) {
-      throw HeaderError(fmt::format("{} follows from the body: use body(), form(), json() or "
-                                    "body_stream()",
-                                    field));
+      throw HeaderError(
+          fmt::format("{} follows from the body: use body(), form(), json() or "
+                      "body_stream()",
+                      field));
     }
   }
   for (const std::string_view field : {"Upgrade", "Expect", "Trailer"}) {

@@ -42,8 +42,7 @@ class [[nodiscard("a request does nothing until it is awaited")]] ClientRequest 
   /// A field of an HTML form; all of them make the body.
   ClientRequest&& form(std::string_view name, std::string_view value) &&;
   /// The body, and the field that says what it is.
-  ClientRequest&& body(std::string bytes,
-                       std::string_view type = "application/octet-stream") &&;
+  ClientRequest&& body(std::string bytes, std::string_view type = "application/octet-stream") &&;
   ClientRequest&& json(const nlohmann::json& value) &&;
   /// A body in pieces: `source()` gives a `Task<std::optional<std::string>>`, nullopt at the end.
   /// Such a request is never repeated: neither silently nor after a 307 or 308.

@@ -13,9 +13,8 @@ nlohmann::json parse_json(const detail::Exchange& exchange, const std::string& t
     return nlohmann::json::parse(text);
   } catch (const nlohmann::json::exception& error) {
     const auto type = exchange.head.headers().get("Content-Type").value_or("no Content-Type");
-    exchange.fail(DecodeError(
-        fmt::format("the answer of {} bytes ({}) is not JSON: {}", text.size(), type,
-                    error.what())));
+    exchange.fail(DecodeError(fmt::format("the answer of {} bytes ({}) is not JSON: {}",
+                                          text.size(), type, error.what())));
   }
 }
 

@@ -14,7 +14,7 @@ namespace clearway::http {
 namespace detail {
 class Exchange;
 struct SessionCore;
-}
+}  // namespace detail
 
 /// An answer, its body still on the wire.
 ///

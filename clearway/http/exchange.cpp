@@ -15,8 +15,8 @@ namespace clearway::http::detail {
 
 namespace {
 
-constexpr std::size_t corked = 16 * 1024;         // bodies up to this go out with their head
-constexpr std::size_t write_step = 256 * 1024;    // what the write timeout is for
+constexpr std::size_t corked = 16 * 1024;       // bodies up to this go out with their head
+constexpr std::size_t write_step = 256 * 1024;  // what the write timeout is for
 
 bool takes_body(std::string_view method) noexcept {
   return method == "POST" || method == "PUT" || method == "PATCH";
@@ -30,8 +30,7 @@ void write_default(std::string& out, const Headers& headers, std::string_view na
 
 }  // namespace
 
-Exchange::Exchange(std::shared_ptr<SessionCore> core, std::string_view method,
-                   std::string_view url)
+Exchange::Exchange(std::shared_ptr<SessionCore> core, std::string_view method, std::string_view url)
     : core(std::move(core)) {
   parts.method = method;
   parts.url = url;
@@ -111,9 +110,10 @@ Task<> Exchange::send() {
     prepare();
     for (;;) {
       if (url->scheme() != "http") {
-        throw Error(fmt::format("{} is not available: Clearway has no TLS and no WebSocket yet, "
-                                "use an http:// URL",
-                                url->scheme()));
+        throw Error(
+            fmt::format("{} is not available: Clearway has no TLS and no WebSocket yet, "
+                        "use an http:// URL",
+                        url->scheme()));
       }
       co_await exchange_once();
       const bool again = redirected();

@@ -86,8 +86,8 @@ void Exchange::begin_body() {
 // Redirects
 
 bool Exchange::redirected() const {
-  return parts.follow_redirects && core->options.max_redirects > 0 &&
-         is_redirect(head.status()) && head.headers().contains("Location");
+  return parts.follow_redirects && core->options.max_redirects > 0 && is_redirect(head.status()) &&
+         head.headers().contains("Location");
 }
 
 Task<> Exchange::follow_redirect() {
@@ -170,7 +170,8 @@ Exchange::Progress Exchange::advance(std::string& out) {
       if (decompressor_ && decompressor_->input_bytes() > 0) decompressor_->finish();
       finish_body();
       return Progress::end;
-    default: return Progress::starved;
+    default:
+      return Progress::starved;
   }
 }
 
@@ -191,9 +192,9 @@ Task<> Exchange::fill_body() {
   try {
     count = co_await by(until, stream().fill());
   } catch (const TimedOut&) {
-    timed_out(fmt::format("nothing more of the body, {} bytes of it had come|read",
-                          decoder.received()),
-              patience);
+    timed_out(
+        fmt::format("nothing more of the body, {} bytes of it had come|read", decoder.received()),
+        patience);
   }
   if (count == 0) decoder.end_of_input();
 }
@@ -219,17 +220,19 @@ Task<std::string> Exchange::read_all(std::uint64_t most) {
   try {
     const std::uint64_t announced = decoder.remaining().value_or(0);
     if (announced > most && !decompressor_) {
-      throw TooLarge(fmt::format("the body has {} bytes, and at most {} are read at once "
-                                 "(SessionOptions::max_body); read() takes it piece by piece",
-                                 announced, most));
+      throw TooLarge(
+          fmt::format("the body has {} bytes, and at most {} are read at once "
+                      "(SessionOptions::max_body); read() takes it piece by piece",
+                      announced, most));
     }
     out.reserve(static_cast<std::size_t>(std::min<std::uint64_t>(announced, 1 << 20)));
     for (;;) {
       const Progress progress = advance(out);
       if (out.size() > most) {
-        throw TooLarge(fmt::format("the body has more than {} bytes (SessionOptions::max_body); "
-                                   "read() takes it piece by piece",
-                                   most));
+        throw TooLarge(
+            fmt::format("the body has more than {} bytes (SessionOptions::max_body); "
+                        "read() takes it piece by piece",
+                        most));
       }
       if (progress == Progress::end) co_return std::move(out);
       if (progress == Progress::starved) co_await fill_body();

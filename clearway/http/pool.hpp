@@ -19,9 +19,7 @@ struct PoolTag;
 /// A connection of a pool. While nobody uses it, it waits for its socket to become readable, which
 /// means that the server has closed it (or says something unasked): it is then dropped at once and
 /// never met by a later request.
-class Connection final : public ListNode<IdleTag>,
-                         public ListNode<OriginTag>,
-                         private Operation {
+class Connection final : public ListNode<IdleTag>, public ListNode<OriginTag>, private Operation {
  public:
   Connection(Pool& pool, Origin& origin, Stream stream)
       : stream(std::move(stream)), pool_(pool), origin_(origin) {}
@@ -50,7 +48,7 @@ struct Origin {
   std::string host;       ///< for connect()
   std::string authority;  ///< for the Host field
   std::uint16_t port;
-  std::size_t open = 0;     ///< connections and permissions to make one
+  std::size_t open = 0;  ///< connections and permissions to make one
   std::size_t waiting = 0;
   bool pinned = false;
   std::string key;

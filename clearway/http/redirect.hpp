@@ -8,8 +8,8 @@ namespace clearway::http::detail {
 /// What a redirect asks for (RFC 9110 section 15.4).
 struct Redirect {
   Url url;
-  bool becomes_get = false;     ///< the method changes to GET, and the body is dropped
-  bool leaves_origin = false;   ///< credentials must not be sent along
+  bool becomes_get = false;    ///< the method changes to GET, and the body is dropped
+  bool leaves_origin = false;  ///< credentials must not be sent along
 };
 
 /// 301, 302, 303, 307 and 308.

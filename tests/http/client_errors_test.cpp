@@ -41,8 +41,10 @@ TEST(ClientErrors, BadAnswers) {
     EXPECT_TRUE(has(message, "10 of 100 bytes")) << message;
     EXPECT_TRUE(has(message, "(body phase, after 0.0")) << message;
 
-    Peer digits = saying("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
-                         "12345678901234567890\r\nx", false);
+    Peer digits = saying(
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+        "12345678901234567890\r\nx",
+        false);
     message = co_await error_of_get(digits);
     EXPECT_TRUE(has(message, "malformed response body")) << message;
 
@@ -129,9 +131,9 @@ TEST(ClientErrors, AFullPool) {
       http::Session session(silent.url(), options);
       std::string second;
       co_await timeout(60s, race(session.get("/1"), [](auto& session, auto& second) -> Task<> {
-        co_await sleep(1s);
-        second = co_await message_of(session.get("/2").text());
-      }(session, second)));
+                         co_await sleep(1s);
+                         second = co_await message_of(session.get("/2").text());
+                       }(session, second)));
       EXPECT_TRUE(has(second, "none of the session's 1 connections became free")) << second;
       EXPECT_TRUE(has(second, "pool timeout of 3 s (pool phase, after 3 s")) << second;
       EXPECT_EQ(session.connections(), 0u);
@@ -143,11 +145,10 @@ TEST(ClientErrors, BodiesAreBounded) {
   simulate_seeds(10, []() -> Task<> {
     const std::string bomb = http::gzip(std::string(4 << 20, '0'));
     Peer peer(answering([&](const std::string& request) {
-      return has(request, "/bomb") ? answer(bomb, "Content-Encoding: gzip\r\n")
+      return has(request, "/bomb")  ? answer(bomb, "Content-Encoding: gzip\r\n")
              : has(request, "/odd") ? answer("x", "Content-Encoding: br\r\n")
-             : has(request, "/gz")
-                 ? answer(http::gzip("hello hello"), "Content-Encoding: gzip\r\n")
-                 : answer("{not json");
+             : has(request, "/gz") ? answer(http::gzip("hello hello"), "Content-Encoding: gzip\r\n")
+                                   : answer("{not json");
     }));
     co_await with_peer(peer, [&]() -> Task<> {
       http::Session session(peer.url(), {.max_body = 1 << 20});

@@ -20,8 +20,8 @@ namespace {
 class PythonServer {
  public:
   PythonServer() {
-    directory_ = std::filesystem::temp_directory_path() /
-                 fmt::format("clearway-client-test-{}", ::getpid());
+    directory_ =
+        std::filesystem::temp_directory_path() / fmt::format("clearway-client-test-{}", ::getpid());
     std::filesystem::create_directories(directory_);
     std::ofstream(directory_ / "hello.json") << "{\"name\": \"bulbasaur\"}";
     std::ofstream(directory_ / "large.txt") << std::string(3'000'000, 'x');

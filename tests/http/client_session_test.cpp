@@ -98,8 +98,8 @@ TEST(ClientSession, ABodyMayEndWithTheConnection) {
 
 TEST(ClientSession, OneLineFormsCheckTheStatus) {
   simulate_seeds(10, []() -> Task<> {
-    Peer peer(answering(
-        [](const std::string&) { return answer("no such page", "", "404 Not Found"); }));
+    Peer peer(
+        answering([](const std::string&) { return answer("no such page", "", "404 Not Found"); }));
     co_await with_peer(peer, [&]() -> Task<> {
       http::Session session(peer.url());
       auto response = co_await session.get("/x");
@@ -132,9 +132,8 @@ TEST(ClientSession, ManyAtOnceNeverMoreThanTheLimit) {
       http::Session session(peer.url(), {.limit = 4});
       std::vector<int> numbers;
       for (int number = 0; number < 20; ++number) numbers.push_back(number);
-      auto texts = co_await gather(numbers, [&](int number) {
-        return session.get(fmt::format("/n/{}", number)).text();
-      });
+      auto texts = co_await gather(
+          numbers, [&](int number) { return session.get(fmt::format("/n/{}", number)).text(); });
       for (int number = 0; number < 20; ++number) EXPECT_EQ(texts[number], std::to_string(number));
       EXPECT_LE(session.connections(), 4u);
     });
