@@ -35,7 +35,7 @@ Task<std::string> error_of_get(Peer& peer, Duration within = 1s) {
 }
 
 TEST(ClientErrors, BadAnswers) {
-  simulate_seeds(20, []() -> Task<> {
+  sim::run_seeds(20, []() -> Task<> {
     Peer cut = saying("HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nten bytes.");
     std::string message = co_await error_of_get(cut);
     EXPECT_TRUE(has(message, "10 of 100 bytes")) << message;
@@ -68,7 +68,7 @@ TEST(ClientErrors, BadAnswers) {
 }
 
 TEST(ClientErrors, SilentServersEndAtTheirTimeout) {
-  simulate_seeds(20, []() -> Task<> {
+  sim::run_seeds(20, []() -> Task<> {
     Peer silent = saying("", false);
     std::string message = co_await error_of_get(silent, 5010ms);
     EXPECT_TRUE(has(message, "timed out: no answer within the read timeout of 5 s")) << message;
@@ -81,7 +81,7 @@ TEST(ClientErrors, SilentServersEndAtTheirTimeout) {
 }
 
 TEST(ClientErrors, TheTotalTimeoutCoversTheBody) {
-  simulate_seeds(20, []() -> Task<> {
+  sim::run_seeds(20, []() -> Task<> {
     Peer drips([](Peer&, Stream& stream) -> Task<> {
       co_await read_request(stream);
       co_await stream.write("HTTP/1.1 200 OK\r\n\r\n");
@@ -101,7 +101,7 @@ TEST(ClientErrors, TheTotalTimeoutCoversTheBody) {
 }
 
 TEST(ClientErrors, BeforeAnythingIsSent) {
-  simulate_seeds(10, []() -> Task<> {
+  sim::run_seeds(10, []() -> Task<> {
     http::Session session;
     std::string message = co_await message_of(session.get("http://127.0.0.1:9/").text());
     EXPECT_TRUE(has(message, "GET http://127.0.0.1:9/: ")) << message;
@@ -122,7 +122,7 @@ TEST(ClientErrors, BeforeAnythingIsSent) {
 }
 
 TEST(ClientErrors, AFullPool) {
-  simulate_seeds(20, []() -> Task<> {
+  sim::run_seeds(20, []() -> Task<> {
     Peer silent = saying("", false);
     co_await with_peer(silent, [&]() -> Task<> {
       http::SessionOptions options;
@@ -142,7 +142,7 @@ TEST(ClientErrors, AFullPool) {
 }
 
 TEST(ClientErrors, BodiesAreBounded) {
-  simulate_seeds(10, []() -> Task<> {
+  sim::run_seeds(10, []() -> Task<> {
     const std::string bomb = http::gzip(std::string(4 << 20, '0'));
     Peer peer(answering([&](const std::string& request) {
       return has(request, "/bomb")  ? answer(bomb, "Content-Encoding: gzip\r\n")

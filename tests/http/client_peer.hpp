@@ -7,9 +7,9 @@
 #include <clearway/net/stream.hpp>
 #include <clearway/task/gather.hpp>
 #include <clearway/task/race.hpp>
+#include <clearway/task/simulate.hpp>
 #include <clearway/task/sleep.hpp>
 #include <clearway/task/task_group.hpp>
-#include <clearway/task/testing.hpp>
 
 #include <fmt/format.h>
 #include <gtest/gtest.h>
@@ -23,9 +23,8 @@
 namespace clearway::client_tests {
 
 using namespace std::chrono_literals;
-using clearway::testing::exhaust_cancellation;
-using clearway::testing::simulate_seeds;
-using clearway::testing::Stage;
+using clearway::sim::exhaust_cancellation;
+using clearway::sim::Stage;
 
 // What the server saw and shall do.
 struct Peer {

@@ -43,7 +43,7 @@ TEST(ClientRedirect, OriginIsSchemeHostAndPort) {
 }
 
 TEST(ClientRedirect, FollowsAndKeepsTheConnection) {
-  simulate_seeds(50, []() -> Task<> {
+  sim::run_seeds(50, []() -> Task<> {
     Peer peer(answering([](const std::string& request) {
       if (has(request, " /1 ")) return moved("303 See Other", "/2?from=1");
       if (has(request, " /2?from=1 ")) return moved("307 Temporary Redirect", "3");
@@ -66,7 +66,7 @@ TEST(ClientRedirect, FollowsAndKeepsTheConnection) {
 }
 
 TEST(ClientRedirect, CredentialsStayAtHome) {
-  simulate_seeds(20, []() -> Task<> {
+  sim::run_seeds(20, []() -> Task<> {
     Peer other(answering([](const std::string&) { return answer("other"); }));
     co_await with_peer(other, [&]() -> Task<> {
       Peer home(answering([&](const std::string&) {
@@ -96,7 +96,7 @@ TEST(ClientRedirect, CredentialsStayAtHome) {
 }
 
 TEST(ClientRedirect, LoopsAndStreamsAreRefused) {
-  simulate_seeds(20, []() -> Task<> {
+  sim::run_seeds(20, []() -> Task<> {
     Peer peer(answering([](const std::string& request) {
       return moved("307 Temporary Redirect", has(request, " /a ") ? "/b" : "/a");
     }));

@@ -8,7 +8,7 @@ namespace clearway::client_tests {
 namespace {
 
 TEST(ClientSession, SendsWhatTheBuilderSays) {
-  simulate_seeds(20, []() -> Task<> {
+  sim::run_seeds(20, []() -> Task<> {
     Peer peer(answering([](const std::string&) { return answer("{\"id\": 7}"); }));
     co_await with_peer(peer, [&]() -> Task<> {
       http::Session session(peer.url());
@@ -41,7 +41,7 @@ TEST(ClientSession, SendsWhatTheBuilderSays) {
 }
 
 TEST(ClientSession, ReadsEveryKindOfBody) {
-  simulate_seeds(50, []() -> Task<> {
+  sim::run_seeds(50, []() -> Task<> {
     Peer peer(answering([](const std::string& request) -> std::string {
       if (has(request, "/chunked")) {
         return "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
@@ -82,7 +82,7 @@ TEST(ClientSession, ReadsEveryKindOfBody) {
 }
 
 TEST(ClientSession, ABodyMayEndWithTheConnection) {
-  simulate_seeds(20, []() -> Task<> {
+  sim::run_seeds(20, []() -> Task<> {
     Peer peer([](Peer& peer, Stream& stream) -> Task<> {
       peer.requests.push_back(co_await read_request(stream));
       co_await stream.write("HTTP/1.1 200 OK\r\n\r\nto the end");
@@ -97,7 +97,7 @@ TEST(ClientSession, ABodyMayEndWithTheConnection) {
 }
 
 TEST(ClientSession, OneLineFormsCheckTheStatus) {
-  simulate_seeds(10, []() -> Task<> {
+  sim::run_seeds(10, []() -> Task<> {
     Peer peer(
         answering([](const std::string&) { return answer("no such page", "", "404 Not Found"); }));
     co_await with_peer(peer, [&]() -> Task<> {
@@ -114,7 +114,7 @@ TEST(ClientSession, OneLineFormsCheckTheStatus) {
 }
 
 TEST(ClientSession, ManyAtOnceNeverMoreThanTheLimit) {
-  simulate_seeds(200, []() -> Task<> {
+  sim::run_seeds(200, []() -> Task<> {
     int running = 0;
     int most = 0;
     Peer peer([&](Peer&, Stream& stream) -> Task<> {
@@ -142,7 +142,7 @@ TEST(ClientSession, ManyAtOnceNeverMoreThanTheLimit) {
 }
 
 TEST(ClientSession, AConnectionThatWasClosedMeanwhileIsNotUsed) {
-  simulate_seeds(100, []() -> Task<> {
+  sim::run_seeds(100, []() -> Task<> {
     Peer peer([](Peer& peer, Stream& stream) -> Task<> {
       peer.requests.push_back(co_await read_request(stream));
       co_await stream.write(answer("one"));
@@ -161,7 +161,7 @@ TEST(ClientSession, AConnectionThatWasClosedMeanwhileIsNotUsed) {
 }
 
 TEST(ClientSession, RepeatsOnceWhenAKeptConnectionTurnsOutToBeClosed) {
-  simulate_seeds(200, []() -> Task<> {
+  sim::run_seeds(200, []() -> Task<> {
     // The second request on a connection meets its end.
     Peer peer([](Peer& peer, Stream& stream) -> Task<> {
       peer.requests.push_back(co_await read_request(stream));
@@ -182,7 +182,7 @@ TEST(ClientSession, RepeatsOnceWhenAKeptConnectionTurnsOutToBeClosed) {
 }
 
 TEST(ClientSession, IdleConnectionsEnd) {
-  simulate_seeds(10, []() -> Task<> {
+  sim::run_seeds(10, []() -> Task<> {
     Peer peer(answering([](const std::string&) { return answer("x"); }));
     co_await with_peer(peer, [&]() -> Task<> {
       http::Session session(peer.url(), {.idle = 2s});
@@ -199,7 +199,7 @@ TEST(ClientSession, IdleConnectionsEnd) {
 }
 
 TEST(ClientSession, StreamsBodiesBothWays) {
-  simulate_seeds(20, []() -> Task<> {
+  sim::run_seeds(20, []() -> Task<> {
     Peer peer([](Peer& peer, Stream& stream) -> Task<> {
       std::string request = co_await stream.read_until("0\r\n\r\n");
       peer.requests.push_back(request);
@@ -231,7 +231,7 @@ TEST(ClientSession, StreamsBodiesBothWays) {
 }
 
 TEST(ClientSession, AnAbandonedAnswerClosesItsConnection) {
-  simulate_seeds(50, []() -> Task<> {
+  sim::run_seeds(50, []() -> Task<> {
     Peer peer(answering([](const std::string&) { return answer(std::string(500'000, 'z')); }));
     co_await with_peer(peer, [&]() -> Task<> {
       http::Session session(peer.url(), {.limit = 1});

@@ -43,7 +43,7 @@ class ServerTest : public ::testing::Test {
   }
 
   void run(const std::function<Task<>(Server&)>& client, ServerOptions options = {}) {
-    testing::simulate_seeds(seeds, [&] {
+    sim::run_seeds(seeds, [&] {
       started = finished = 0;
       return with_server(app, options, client);
     });
@@ -215,7 +215,7 @@ TEST_F(ServerTest, DrainsAndThenCancels) {
 }
 
 TEST_F(ServerTest, SurvivesCancellationAnywhere) {
-  const auto test = [&](testing::Stage& stage) -> Task<> {
+  const auto test = [&](sim::Stage& stage) -> Task<> {
     const Address address = Address::loopback(80);
     co_await task_group([&](TaskGroup& group) -> Task<> {
       group.start([&]() -> Task<> {
@@ -230,7 +230,7 @@ TEST_F(ServerTest, SurvivesCancellationAnywhere) {
       group.cancel();
     });
   };
-  EXPECT_GT(testing::exhaust_cancellation(test, 5), 10U);
+  EXPECT_GT(sim::exhaust_cancellation(test, 5), 10U);
 }
 
 }  // namespace

@@ -7,7 +7,7 @@
 
 #include <clearway/clearway.hpp>
 #include <clearway/http.hpp>
-#include <clearway/task/testing.hpp>
+#include <clearway/task/simulate.hpp>
 
 namespace clearway::http {
 

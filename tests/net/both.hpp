@@ -11,9 +11,9 @@
 #include <clearway/net/stream.hpp>
 #include <clearway/task/gather.hpp>
 #include <clearway/task/run.hpp>
+#include <clearway/task/simulate.hpp>
 #include <clearway/task/sleep.hpp>
 #include <clearway/task/task_group.hpp>
-#include <clearway/task/testing.hpp>
 #include <clearway/task/timeout.hpp>
 
 namespace net_tests {
@@ -26,17 +26,17 @@ inline void over_both(const std::function<clearway::Task<>()>& test, std::uint64
   }
   if (::testing::Test::HasFailure()) return;
   try {
-    clearway::testing::simulate_seeds(seeds, test);
+    clearway::sim::run_seeds(seeds, test);
   } catch (const clearway::Error& error) {
     FAIL() << error.what();
   }
 }
 
 // Runs a test with its operation cancelled at each of its suspensions.
-inline void exhaust(const std::function<clearway::Task<>(clearway::testing::Stage&)>& test,
+inline void exhaust(const std::function<clearway::Task<>(clearway::sim::Stage&)>& test,
                     std::uint64_t seeds = 50) {
   try {
-    EXPECT_GT(clearway::testing::exhaust_cancellation(test, seeds), seeds);
+    EXPECT_GT(clearway::sim::exhaust_cancellation(test, seeds), seeds);
   } catch (const clearway::Error& error) {
     FAIL() << error.what();
   }

@@ -87,7 +87,7 @@ TEST(Connect, ARefusedPortIsNamed) {
 SimulatedDriver& world() { return static_cast<SimulatedDriver&>(Loop::current().driver()); }
 
 TEST(Connect, TriesTheAddressesInTurn) {
-  clearway::testing::simulate_seeds(100, []() -> Task<> {
+  clearway::sim::run_seeds(100, []() -> Task<> {
     Listener listener = listen("10.0.0.2", 80);
     std::vector<Address> addresses = {*Address::ip("10.0.0.1", 0), *Address::ip("10.0.0.2", 0)};
     world().add_name("shop.example", std::move(addresses));
@@ -107,7 +107,7 @@ TEST(Connect, TriesTheAddressesInTurn) {
 TEST(Connect, GivesUpInTime) {
   SimulationOptions slow;
   slow.latency_min = slow.latency_max = 10s;
-  clearway::testing::simulate(slow, []() -> Task<> {
+  clearway::sim::run(slow, []() -> Task<> {
     Listener listener = listen("10.0.0.1", 80);
     const Instant start = loop_time();
     try {
@@ -152,7 +152,7 @@ TEST(Listen, SeveralLoopsMayShareAPort) {
 }
 
 TEST(ConnectCancellation, LeavesNothingBehind) {
-  exhaust([](clearway::testing::Stage& stage) -> Task<> {
+  exhaust([](clearway::sim::Stage& stage) -> Task<> {
     Listener listener = listen("127.0.0.1", 0);
     std::vector<Address> addresses = {*Address::ip("10.0.0.1", 0), Address::loopback(0)};
     world().add_name("a.example", std::move(addresses));
@@ -165,7 +165,7 @@ TEST(ConnectCancellation, LeavesNothingBehind) {
 
 // A connection that had arrived is there for the next accept().
 TEST(AcceptCancellation, LosesNoConnection) {
-  exhaust([](clearway::testing::Stage& stage) -> Task<> {
+  exhaust([](clearway::sim::Stage& stage) -> Task<> {
     Listener listener = listen("127.0.0.1", 0);
     Stream client;
     Stream server;

@@ -128,7 +128,7 @@ TEST(Resolve, LiteralsAndLocalhostAtOnce) {
 }
 
 TEST(Resolve, ASimulatedWorldHasItsOwnNames) {
-  clearway::testing::simulate_seeds(5, []() -> Task<> {
+  clearway::sim::run_seeds(5, []() -> Task<> {
     auto& world = static_cast<SimulatedDriver&>(Loop::current().driver());
     std::vector<Address> known(1, *Address::ip("10.1.2.3", 0));
     world.add_name("db.internal", std::move(known));

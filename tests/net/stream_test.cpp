@@ -218,7 +218,7 @@ Task<> many_bytes(std::size_t size) {
 
 TEST(Stream, EchoesMoreThanAllBuffersHold) {
   run(many_bytes(8'000'000));
-  clearway::testing::simulate_seeds(20, [] { return many_bytes(300'000); });
+  clearway::sim::run_seeds(20, [] { return many_bytes(300'000); });
 }
 
 TEST(Stream, AResetIsAnErrorWithPeerAndReason) {
@@ -319,8 +319,7 @@ Task<> send_slowly(Stream& stream) {
 }
 
 // Runs `operation`, which gives text that it took off the stream, while the message trickles in.
-Task<> interrupted(clearway::testing::Stage& stage,
-                   Task<std::string> (*operation)(Stream& stream)) {
+Task<> interrupted(clearway::sim::Stage& stage, Task<std::string> (*operation)(Stream& stream)) {
   Connected ends = co_await connected();
   std::string got;
   const auto read = [&]() -> Task<> {
@@ -361,14 +360,14 @@ TEST(StreamCancellation, ReadsLoseNothing) {
   };
   for (std::size_t index = 0; index < operations.size(); ++index) {
     SCOPED_TRACE(index);
-    exhaust([&](clearway::testing::Stage& stage) { return interrupted(stage, operations[index]); });
+    exhaust([&](clearway::sim::Stage& stage) { return interrupted(stage, operations[index]); });
   }
 }
 
 // What a cancelled write says it sent is what arrives.
 TEST(StreamCancellation, AWriteKnowsHowMuchItSent) {
   exhaust(
-      [](clearway::testing::Stage& stage) -> Task<> {
+      [](clearway::sim::Stage& stage) -> Task<> {
         Connected ends = co_await connected();
         const std::string data(200'000, 'x');  // three times what a simulated connection holds
         std::size_t arrived = 0;

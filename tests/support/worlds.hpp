@@ -6,12 +6,12 @@
 #include <cstdint>
 #include <functional>
 
+#include <gtest/gtest.h>
 #include <clearway/base/frame_memory.hpp>
 #include <clearway/task/run.hpp>
-#include <clearway/task/testing.hpp>
-#include <gtest/gtest.h>
+#include <clearway/task/simulate.hpp>
 
-namespace clearway::testing {
+namespace clearway::tests {
 
 // What a throwing expression threw, as text; "" when it did not.
 template <class F>
@@ -29,10 +29,10 @@ inline bool simulated() { return Loop::current().driver().simulated(); }
 
 // Waits of a few milliseconds at most: on the real driver they take real time.
 inline void on_both_drivers(const std::function<Task<>()>& test, std::uint64_t seeds = 20) {
-  simulate_seeds(seeds, test);
+  sim::run_seeds(seeds, test);
   const std::ptrdiff_t before = frame_memory::live_blocks();
   run(test());
   EXPECT_EQ(frame_memory::live_blocks(), before) << "frames left over on the real driver";
 }
 
-}  // namespace clearway::testing
+}  // namespace clearway::tests

@@ -16,10 +16,9 @@ namespace clearway {
 namespace {
 
 using namespace std::chrono_literals;
-using testing::exhaust_cancellation;
-using testing::on_both_drivers;
-using testing::simulate_seeds;
-using testing::Stage;
+using sim::exhaust_cancellation;
+using sim::Stage;
+using tests::on_both_drivers;
 
 Task<int> after_ms(int value) {
   co_await sleep(std::chrono::milliseconds(value));
@@ -43,7 +42,7 @@ TEST(Gather, GivesATupleInOrder) {
     EXPECT_EQ(std::get<0>(results), 3);
     EXPECT_TRUE(std::get<2>(results));
     EXPECT_EQ(std::get<3>(results), 1);
-    if (testing::simulated()) {
+    if (tests::simulated()) {
       EXPECT_EQ(loop_time() - start, 3ms);
     }
   });
@@ -167,7 +166,7 @@ TEST(AsCompleted, GivesEachResultAsItComes) {
     const std::vector<int> delays{3, 1, 2};
     std::vector<int> seen;
     co_await as_completed(delays, after_ms, [&](int value) { seen.push_back(value); });
-    if (testing::simulated()) {
+    if (tests::simulated()) {
       EXPECT_TRUE(std::is_sorted(seen.begin(), seen.end()));
     }
     EXPECT_EQ(seen.size(), 3U);
@@ -188,7 +187,7 @@ TEST(Race, CancelsTheLosers) {
 // An item and a timer in one turn: whoever wins, the item is in the queue or in the result.
 TEST(Race, ALoserWithDataKeepsIt) {
   int both = 0;
-  simulate_seeds(1000, [&both]() -> Task<> {
+  sim::run_seeds(1000, [&both]() -> Task<> {
     Queue<int> queue;
     const auto producer = [&]() -> Task<> {
       co_await sleep(1ms);

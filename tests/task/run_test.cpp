@@ -8,22 +8,21 @@
 #include <thread>
 #include <vector>
 
+#include <sys/wait.h>
+#include <unistd.h>
 #include <clearway/base/error.hpp>
 #include <clearway/task/gather.hpp>
 #include <clearway/task/queue.hpp>
 #include <clearway/task/sleep.hpp>
 #include <clearway/task/sync.hpp>
 #include <clearway/task/task_group.hpp>
-#include <sys/wait.h>
 #include <tests/support/worlds.hpp>
-#include <unistd.h>
 
 namespace clearway {
 namespace {
 
 using namespace std::chrono_literals;
-using testing::error_of;
-using testing::simulate;
+using tests::error_of;
 
 Task<int> value(int number) {
   co_await yield();
@@ -80,7 +79,7 @@ TEST(Run, APostedFunctionThatThrowsEndsTheRunInOrder) {
 TEST(Run, AStuckSimulationSaysSo) {
   const std::ptrdiff_t before = frame_memory::live_blocks();
   const std::string message = error_of([] {
-    simulate({}, []() -> Task<> {
+    sim::run({}, []() -> Task<> {
       Event never_set;
       Queue<int> never_filled;
       background().start([&] { return never_filled.get(); });
@@ -96,7 +95,7 @@ int background_starts = 0;
 int background_ends = 0;
 
 TEST(Background, IsCancelledAndAwaitedAtTheEnd) {
-  testing::on_both_drivers([]() -> Task<> {
+  tests::on_both_drivers([]() -> Task<> {
     ++background_starts;
     background().start([]() -> Task<> {
       try {
@@ -191,18 +190,14 @@ Task<> stubborn() {
 
 TEST(RunMain, GivesTheExitStatus) {
   EXPECT_EQ(run_program([] { return run_main(value(7)); }).status, 7);
-  EXPECT_EQ(run_program([] {
-              return run_main([]() -> Task<> { co_await yield(); }());
-            }).status,
-            0);
+  EXPECT_EQ(run_program([] { return run_main([]() -> Task<> { co_await yield(); }()); }).status, 0);
   EXPECT_EQ(run_program([] { return run_main(signalled(SIGINT)); }).status, 130);
   EXPECT_EQ(run_program([] { return run_main(signalled(SIGTERM)); }).status, 143);
 }
 
 TEST(RunMain, PrintsAnUncaughtErrorWithItsAwaitChain) {
-  const Ended ended = run_program([] {
-    return run_main([]() -> Task<int> { co_return co_await broken(); }());
-  });
+  const Ended ended =
+      run_program([] { return run_main([]() -> Task<int> { co_return co_await broken(); }()); });
   EXPECT_EQ(ended.status, 1);
   EXPECT_EQ(ended.error_output.find("error: cannot read the ledger\n"), 0U);
   EXPECT_NE(ended.error_output.find("broken()"), std::string::npos) << ended.error_output;

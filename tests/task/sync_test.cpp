@@ -17,10 +17,10 @@ namespace clearway {
 namespace {
 
 using namespace std::chrono_literals;
-using testing::error_of;
-using testing::exhaust_cancellation;
-using testing::on_both_drivers;
-using testing::Stage;
+using sim::exhaust_cancellation;
+using sim::Stage;
+using tests::error_of;
+using tests::on_both_drivers;
 
 TEST(Event, WakesAllAndLetsLaterOnesPass) {
   on_both_drivers([]() -> Task<> {
@@ -221,7 +221,9 @@ TEST(ThreadUsage, AnObjectOfAnotherLoopSaysSo) {
     Semaphore semaphore(1);
     const auto here = co_await move_on_after(1ms, gather(queue.get(), event.wait()));
     EXPECT_FALSE(here.has_value());
-    { const auto permit = co_await semaphore.acquire(); }
+    {
+      const auto permit = co_await semaphore.acquire();
+    }
     std::string messages[3];
     std::thread([&] {
       messages[0] = error_of([&] { run(own_task(queue.get())); });

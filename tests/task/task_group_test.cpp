@@ -17,9 +17,9 @@ namespace clearway {
 namespace {
 
 using namespace std::chrono_literals;
-using testing::exhaust_cancellation;
-using testing::on_both_drivers;
-using testing::Stage;
+using sim::exhaust_cancellation;
+using sim::Stage;
+using tests::on_both_drivers;
 
 Task<int> later(int value, Duration delay) {
   co_await sleep(delay);
@@ -159,10 +159,10 @@ TEST(TaskGroup, FirstErrorCancelsTheOthersAndTheRestAreAttached) {
 TEST(TaskGroup, AnErrorOfTheBodyCancelsTheChildren) {
   on_both_drivers([]() -> Task<> {
     EXPECT_THROW(co_await task_group([](TaskGroup& group) -> Task<> {
-      group.start(forever);
-      co_await yield();
-      throw std::runtime_error("body");
-    }),
+                   group.start(forever);
+                   co_await yield();
+                   throw std::runtime_error("body");
+                 }),
                  std::runtime_error);
   });
 }
@@ -259,9 +259,7 @@ TEST(TaskGroup, StartFromAnotherThreadIsAUsageError) {
   run([]() -> Task<> {
     co_await task_group([](TaskGroup& group) -> Task<> {
       std::string message;
-      std::thread([&] {
-        message = testing::error_of([&] { group.start(forever); });
-      }).join();
+      std::thread([&] { message = tests::error_of([&] { group.start(forever); }); }).join();
       EXPECT_NE(message.find("loop"), std::string::npos) << message;
       EXPECT_EQ(group.running(), 0U);
       co_return;

@@ -13,7 +13,7 @@ namespace clearway {
 namespace {
 
 using namespace std::chrono_literals;
-using testing::on_both_drivers;
+using tests::on_both_drivers;
 
 Task<int> number(int value) { co_return value; }
 Task<int> late_number(int value) {
@@ -118,7 +118,9 @@ TEST(Task, IsNotRunUntilAwaited) {
       ran = true;
       co_return;
     };
-    { [[maybe_unused]] auto forgotten = body(); }
+    {
+      [[maybe_unused]] auto forgotten = body();
+    }
     EXPECT_FALSE(ran);
     co_await body();
     EXPECT_TRUE(ran);

@@ -17,10 +17,9 @@ namespace clearway {
 namespace {
 
 using namespace std::chrono_literals;
-using testing::exhaust_cancellation;
-using testing::on_both_drivers;
-using testing::simulate_seeds;
-using testing::Stage;
+using sim::exhaust_cancellation;
+using sim::Stage;
+using tests::on_both_drivers;
 
 Task<> forever() { co_await sleep(std::chrono::hours(1000)); }
 Task<int> soon(int value) {
@@ -40,7 +39,7 @@ TEST(Timeout, GivesTheResultOrThrows) {
 }
 
 TEST(Timeout, TheNearerOfTwoDeadlinesFires) {
-  simulate_seeds(20, []() -> Task<> {
+  sim::run_seeds(20, []() -> Task<> {
     const Instant start = loop_time();
     EXPECT_THROW(co_await timeout(1s, timeout(1h, forever())), TimedOut);
     EXPECT_EQ(loop_time() - start, 1s);
@@ -53,7 +52,7 @@ TEST(Timeout, TheNearerOfTwoDeadlinesFires) {
 }
 
 TEST(Timeout, TimeLeftIsThatOfTheNearestDeadline) {
-  simulate_seeds(5, []() -> Task<> {
+  sim::run_seeds(5, []() -> Task<> {
     EXPECT_EQ(time_left(), Duration::max());
     const auto look = []() -> Task<Duration> {
       co_await sleep(1s);
@@ -143,27 +142,29 @@ TEST(Finally, CancellationExhaustionAlwaysCleansUp) {
 
 // A loop that swallows its cancellation is wrong, but must not keep the others from running.
 TEST(Cancellation, SwallowedAHundredThousandTimesDoesNotStarveTheLoop) {
-  on_both_drivers([]() -> Task<> {
-    int swallowed = 0;
-    int others = 0;
-    const auto swallow = [&]() -> Task<> {
-      while (swallowed < 100'000) {
-        try {
-          co_await forever();
-        } catch (const Cancelled&) {
-          ++swallowed;
-        }
-      }
-    };
-    const auto other = [&]() -> Task<> {
-      while (swallowed < 100'000) {
-        ++others;
-        co_await yield();
-      }
-    };
-    co_await gather(move_on_after(0ms, swallow()), other());
-    EXPECT_GT(others, 1000);
-  }, 1);
+  on_both_drivers(
+      []() -> Task<> {
+        int swallowed = 0;
+        int others = 0;
+        const auto swallow = [&]() -> Task<> {
+          while (swallowed < 100'000) {
+            try {
+              co_await forever();
+            } catch (const Cancelled&) {
+              ++swallowed;
+            }
+          }
+        };
+        const auto other = [&]() -> Task<> {
+          while (swallowed < 100'000) {
+            ++others;
+            co_await yield();
+          }
+        };
+        co_await gather(move_on_after(0ms, swallow()), other());
+        EXPECT_GT(others, 1000);
+      },
+      1);
 }
 
 const TaskLocal<std::string> request_id("request id");
@@ -190,7 +191,7 @@ TEST(TaskLocal, IsInheritedByEverythingStartedInside) {
 }
 
 TEST(Every, DoesNotDriftAndLeavesOutWhatItMissed) {
-  simulate_seeds(20, []() -> Task<> {
+  sim::run_seeds(20, []() -> Task<> {
     const Instant start = loop_time();
     std::vector<Duration> times;
     const auto tick = [&]() -> Task<> {

@@ -19,9 +19,9 @@ namespace clearway {
 namespace {
 
 using namespace std::chrono_literals;
-using testing::exhaust_cancellation;
-using testing::on_both_drivers;
-using testing::Stage;
+using sim::exhaust_cancellation;
+using sim::Stage;
+using tests::on_both_drivers;
 
 int twice(int value) { return 2 * value; }
 std::unique_ptr<std::string> join(std::string first, const std::string& second) {

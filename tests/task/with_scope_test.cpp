@@ -3,7 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <clearway/clearway.hpp>
-#include <clearway/task/testing.hpp>
+#include <clearway/task/simulate.hpp>
 
 namespace clearway {
 namespace {
@@ -16,7 +16,7 @@ Task<int> answer_after(Duration delay) {
 }
 
 TEST(WithScope, GivesTheBodysResult) {
-  testing::simulate({}, []() -> Task<> {
+  sim::run({}, []() -> Task<> {
     auto body = [](CancelScope&) { return answer_after(1s); };
     auto result = co_await with_scope(body);
     EXPECT_EQ(result, 42);
@@ -24,7 +24,7 @@ TEST(WithScope, GivesTheBodysResult) {
 }
 
 TEST(WithScope, CancelledFromOutsideTheBody) {
-  testing::simulate_seeds(20, []() -> Task<> {
+  sim::run_seeds(20, []() -> Task<> {
     CancelScope* handle = nullptr;
     bool after_scope = false;
     auto body = [&](CancelScope& scope) {
@@ -48,7 +48,7 @@ TEST(WithScope, CancelledFromOutsideTheBody) {
 }
 
 TEST(WithScope, TheDeadlineCancelsIt) {
-  testing::simulate({}, []() -> Task<> {
+  sim::run({}, []() -> Task<> {
     auto body = [](CancelScope&) { return answer_after(1h); };
     auto result = co_await with_scope(body, {.within = 5s});
     EXPECT_FALSE(result.has_value());
@@ -57,7 +57,7 @@ TEST(WithScope, TheDeadlineCancelsIt) {
 }
 
 TEST(WithScope, AShieldKeepsOutwardCancellationsOut) {
-  testing::simulate({}, []() -> Task<> {
+  sim::run({}, []() -> Task<> {
     auto body = [](CancelScope&) { return answer_after(3s); };
     std::optional<int> inner;
     auto outer = [&]() -> Task<> { inner = co_await with_scope(body, {.shield = true}); };
@@ -68,7 +68,7 @@ TEST(WithScope, AShieldKeepsOutwardCancellationsOut) {
 }
 
 TEST(WithScope, LeavesNothingBehindWhereverItIsCancelled) {
-  testing::exhaust_cancellation([](testing::Stage& stage) -> Task<> {
+  sim::exhaust_cancellation([](sim::Stage& stage) -> Task<> {
     auto body = [](CancelScope&) { return answer_after(3s); };
     co_await stage.run(with_scope(body));
   });

@@ -12,14 +12,14 @@
 #include <clearway/task/run.hpp>
 #include <clearway/task/timeout.hpp>
 
-namespace clearway::testing {
+namespace clearway::sim {
 
 // Runs `task` in a simulated world of its own; afterwards no frame, timer or handle may be left
 // over.
-void simulate(SimulationOptions options, const std::function<Task<>()>& test);
+void run(SimulationOptions options, const std::function<Task<>()>& test);
 // The same once per seed, from 1 to `seeds`. The seeds start elsewhere with CLEARWAY_SEED=n, and
 // there are as many as CLEARWAY_SEEDS says, if that is set.
-void simulate_seeds(std::uint64_t seeds, const std::function<Task<>()>& test);
+void run_seeds(std::uint64_t seeds, const std::function<Task<>()>& test);
 
 // One run of an exhaustion test, see exhaust_cancellation().
 class Stage {
@@ -89,4 +89,4 @@ class Stage::Running {
 std::size_t exhaust_cancellation(const std::function<Task<>(Stage&)>& test,
                                  std::uint64_t seeds = 5);
 
-}  // namespace clearway::testing
+}  // namespace clearway::sim

@@ -1,4 +1,4 @@
-#include <clearway/task/testing.hpp>
+#include <clearway/task/simulate.hpp>
 
 #include <cstdlib>
 
@@ -6,7 +6,7 @@
 #include <clearway/base/error.hpp>
 #include <clearway/task/trace.hpp>
 
-namespace clearway::testing {
+namespace clearway::sim {
 
 namespace {
 
@@ -106,17 +106,17 @@ class Exhaustion {
   }
 };
 
-void simulate(SimulationOptions options, const std::function<Task<>()>& test) {
+void run(SimulationOptions options, const std::function<Task<>()>& test) {
   run_world(options, "", test, nullptr);
 }
 
-void simulate_seeds(std::uint64_t seeds, const std::function<Task<>()>& test) {
+void run_seeds(std::uint64_t seeds, const std::function<Task<>()>& test) {
   const std::uint64_t first = from_environment("CLEARWAY_SEED", 1);
   const std::uint64_t count = from_environment("CLEARWAY_SEEDS", seeds);
   for (std::uint64_t seed = first; seed < first + count; ++seed) {
     SimulationOptions options;
     options.seed = seed;
-    simulate(options, test);
+    run(options, test);
   }
 }
 
@@ -133,4 +133,4 @@ std::size_t exhaust_cancellation(const std::function<Task<>(Stage&)>& test, std:
   return runs;
 }
 
-}  // namespace clearway::testing
+}  // namespace clearway::sim
