@@ -4,12 +4,9 @@
 #include <cassert>
 #include <cerrno>
 
-#include <fmt/format.h>
 #include <poll.h>
-#include <sys/eventfd.h>
 #include <unistd.h>
 #include <clearway/base/error.hpp>
-#include <clearway/base/log.hpp>
 #include <clearway/loop/descriptor_limit.hpp>
 #include <clearway/loop/epoll_table.hpp>
 
@@ -18,58 +15,22 @@ namespace clearway {
 namespace {
 
 constexpr std::uint64_t wake_token = ~std::uint64_t{0};
-constexpr Duration accept_pause = std::chrono::milliseconds(100);
-constexpr Duration connect_pause = std::chrono::milliseconds(5);
-
-bool is_writer(Operation::Kind kind) noexcept {
-  return kind == Operation::Kind::send || kind == Operation::Kind::writable ||
-         kind == Operation::Kind::connect;
-}
 
 // What the kernel gives back with an event.
 std::uint64_t token_of(Handle handle, std::uint32_t generation) noexcept {
   return std::uint64_t{generation} << 32 | static_cast<std::uint32_t>(handle);
 }
 
-bool poll_now(int descriptor, short events) noexcept {
-  pollfd query{.fd = descriptor, .events = events, .revents = 0};
-  return ::poll(&query, 1, 0) > 0;
-}
-
-// Linux hands accept() the errors of connections that broke before they were accepted: they
-// concern that connection, not the listener (accept(2), "Error handling").
-bool concerns_one_connection(int code) noexcept {
-  switch (code) {
-    case EINTR:
-    case ECONNABORTED:
-    case EPROTO:
-    case ENETDOWN:
-    case ENOPROTOOPT:
-    case EHOSTDOWN:
-    case ENONET:
-    case EHOSTUNREACH:
-    case ENETUNREACH:
-      return true;
-    default:
-      return false;
-  }
-}
-
 }  // namespace
 
-std::unique_ptr<Driver> make_default_driver() { return std::make_unique<EpollDriver>(); }
-
-EpollDriver::EpollDriver()
-    : epoll_(::epoll_create1(EPOLL_CLOEXEC)),
-      wake_event_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
-  if (!epoll_.valid() || !wake_event_.valid()) {
+EpollDriver::EpollDriver() : epoll_(::epoll_create1(EPOLL_CLOEXEC)) {
+  if (!epoll_.valid()) {
     const int code = errno;
     throw SystemError("cannot start an event loop" + descriptor_limit_hint(code), code);
   }
-  raise_descriptor_limit();
-  // Edge-triggered: every write to it is an edge, so it never has to be read.
+  // Edge-triggered: it never has to be read.
   epoll_event event{.events = EPOLLIN | EPOLLET, .data = {.u64 = wake_token}};
-  if (::epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, wake_event_.get(), &event) != 0) {
+  if (::epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, wake_descriptor(), &event) != 0) {
     throw SystemError("cannot start an event loop: epoll_ctl failed", errno);
   }
 }
@@ -85,27 +46,40 @@ EpollDriver::Entry& EpollDriver::entry(Handle handle) {
   return table_[chunk]->entries[index % Chunk::size];
 }
 
-void EpollDriver::wake() noexcept {
-  if (wake_state_.exchange(notified) != sleeping) return;
-  const int saved = errno;  // this may be a signal handler
-  const std::uint64_t one = 1;
-  // It fails only when 2^64 - 1 wake-ups have come.
-  [[maybe_unused]] const ssize_t written = ::write(wake_event_.get(), &one, sizeof one);
-  errno = saved;
+// The number may be given to another descriptor as soon as this one is closed.
+void EpollDriver::own(Handle handle, Role, bool stops_at_messages) {
+  Entry& fresh = entry(handle);
+  assert(!fresh.owned);
+  assert(fresh.readers.empty() && fresh.writers.empty());
+  ++fresh.generation;
+  fresh.owned = true;
+  fresh.registered = false;
+  fresh.readable = true;
+  fresh.writable = true;
+  fresh.hangup = false;
+  fresh.stops_at_messages = stops_at_messages;
+  ++open_handles_;
+}
+
+void EpollDriver::close(Handle handle) {
+  Entry& gone = entry(handle);
+  assert(gone.owned);
+  assert(gone.readers.empty() && gone.writers.empty());  // whoever closes has ended what it began
+  ++gone.generation;
+  gone.owned = false;
+  gone.registered = false;
+  gone.starved = false;
+  --open_handles_;
+  if (!starved_.empty()) retry_at_ = Instant::min();  // there is a descriptor again
+  // On Linux the descriptor is gone even when close() was interrupted.
+  ::close(handle);
 }
 
 void EpollDriver::wait(Instant deadline) {
   deadline = std::min(deadline, retry_at_);
-  int count = 0;
-  if (deadline == Instant::min()) {
-    count = wait_for_events(deadline);
-  } else {
-    int expected = awake;
-    const bool may_sleep = wake_state_.compare_exchange_strong(expected, sleeping);
-    count = wait_for_events(may_sleep ? deadline : Instant::min());
-  }
-  // Whoever called wake() up to here sees its effect in the turn that follows.
-  if (wake_state_.load(std::memory_order_relaxed) != awake) wake_state_.exchange(awake);
+  const bool polls = deadline == Instant::min() || !fall_asleep();
+  const int count = wait_for_events(polls ? Instant::min() : deadline);
+  wake_up();
   for (int index = 0; index < count; ++index) {
     handle_event(events_[static_cast<std::size_t>(index)]);
   }
@@ -294,7 +268,7 @@ EpollDriver::Outcome EpollDriver::attempt_accept(Operation& operation, Entry& so
     const int accepted = ::accept4(operation.handle, reinterpret_cast<sockaddr*>(&peer), &size,
                                    SOCK_NONBLOCK | SOCK_CLOEXEC);
     if (accepted >= 0) {
-      own(accepted, socket.stops_at_messages);
+      own(accepted, Role::stream, socket.stops_at_messages);
       if (operation.address != nullptr) {
         *operation.address = Address::from_system(reinterpret_cast<sockaddr*>(&peer), size);
       }
@@ -307,15 +281,8 @@ EpollDriver::Outcome EpollDriver::attempt_accept(Operation& operation, Entry& so
       return Outcome::would_wait;
     }
     if (concerns_one_connection(code)) continue;
-    if (code == EMFILE || code == ENFILE || code == ENOBUFS || code == ENOMEM) {
-      if (!std::exchange(said_starved_, true)) {
-        Address local;
-        local_address(operation.handle, local);
-        log::write(
-            log::Level::warning, "loop",
-            fmt::format("connections to {} wait, since accept fails: {}{}", local.to_string(),
-                        system_message(code), descriptor_limit_hint(code)));
-      }
+    if (is_want(code)) {
+      say_starved(operation.handle, code);
       starve(operation, socket, accept_pause);
       return Outcome::would_wait;
     }
@@ -324,7 +291,7 @@ EpollDriver::Outcome EpollDriver::attempt_accept(Operation& operation, Entry& so
   }
 }
 
-// The kernel has no event for "there are descriptors again": tries later, or when one is closed.
+// Tries later, or when a descriptor is closed.
 void EpollDriver::starve(Operation& operation, Entry& socket, Duration pause) {
   socket.starved = true;
   (is_writer(operation.kind) ? socket.writable : socket.readable) = false;

@@ -18,39 +18,24 @@
 // long as somebody waits, level-triggered.
 
 #include <array>
-#include <atomic>
 #include <vector>
 
 #include <sys/epoll.h>
-#include <clearway/base/descriptor.hpp>
-#include <clearway/loop/driver.hpp>
+#include <clearway/loop/kernel_driver.hpp>
 
 namespace clearway {
 
-class EpollDriver final : public Driver {
+class EpollDriver final : public KernelDriver {
  public:
-  // Raises the soft limit of open descriptors; throws SystemError when the kernel refuses.
+  // Throws SystemError when the kernel refuses.
   EpollDriver();
   ~EpollDriver() override;
 
   [[nodiscard]] std::string_view name() const noexcept override { return "epoll"; }
-  [[nodiscard]] Instant now() noexcept override;
-  [[nodiscard]] std::int64_t wall_clock() noexcept override;
-  std::uint64_t random() noexcept override;
   void wait(Instant deadline) override;
-  void wake() noexcept override;
   bool submit(Operation& operation) override;
   void cancel(Operation& operation) noexcept override;
-  Handle open_stream(int family) override;
-  Handle listen(Address& address, int backlog, bool reuse_port) override;
-  int local_address(Handle handle, Address& address) override;
-  int peer_address(Handle handle, Address& address) override;
-  int shutdown(Handle handle, int how) override;
   void close(Handle handle) override;
-  void reset(Handle handle) override;
-  int set_no_delay(Handle handle, bool on) override;
-  int stream_pair(Handle (&handles)[2]) override;
-  [[nodiscard]] std::size_t open_handles() const noexcept override { return open_handles_; }
 
   // System calls made so far, for tests that hold us to a number.
   struct Calls {
@@ -66,10 +51,9 @@ class EpollDriver final : public Driver {
   struct Entry;
   struct Chunk;
   enum class Outcome { done, would_wait };
-  enum WakeState : int { awake, sleeping, notified };
 
   Entry& entry(Handle handle);
-  void own(Handle handle, bool stops_at_messages);
+  void own(Handle handle, Role role, bool stops_at_messages) override;
   void disown(Handle handle) noexcept;
   bool submit_reader(Operation& operation, Entry& entry);
   bool submit_writer(Operation& operation, Entry& entry);
@@ -92,17 +76,11 @@ class EpollDriver final : public Driver {
   static constexpr int batch = 512;
 
   Descriptor epoll_;
-  Descriptor wake_event_;
-  std::atomic<int> wake_state_ = awake;
   bool has_pwait2_ = true;
-  bool said_starved_ = false;
   Instant retry_at_ = never;
   std::vector<Handle> starved_;
-  std::size_t open_handles_ = 0;
   std::vector<std::unique_ptr<Chunk>> table_;  // by descriptor number; entries never move
   std::array<epoll_event, batch> events_;
-  std::array<std::uint64_t, 32> random_{};
-  std::size_t random_left_ = 0;
   Calls calls_;
 };
 
