@@ -5,6 +5,8 @@ find_package(fmt 9 REQUIRED)
 find_package(nlohmann_json 3.11 REQUIRED)
 find_package(ZLIB REQUIRED)
 find_package(cares REQUIRED)
+find_package(OpenSSL 3 REQUIRED)
+find_package(idn2 REQUIRED)
 
 # For examples, tests and benchmarks only. Whoever needs one that is absent is skipped and says so.
 if(CLEARWAY_EXAMPLES OR CLEARWAY_BENCH OR CLEARWAY_TESTS)

@@ -17,4 +17,5 @@ install(FILES
   "${CMAKE_CURRENT_BINARY_DIR}/clearway-config.cmake"
   "${CMAKE_CURRENT_BINARY_DIR}/clearway-config-version.cmake"
   "${PROJECT_SOURCE_DIR}/cmake/Findcares.cmake"
+  "${PROJECT_SOURCE_DIR}/cmake/Findidn2.cmake"
   DESTINATION "${package_dir}")

@@ -1,6 +1,7 @@
 #include <clearway/http/characters.hpp>
 #include <clearway/http/headers.hpp>
 #include <clearway/http/url_reader.hpp>
+#include <clearway/net/idna.hpp>
 
 #include <arpa/inet.h>
 #include <fmt/format.h>
@@ -235,14 +236,16 @@ void UrlReader::read_userinfo(Url& url, std::size_t from, std::size_t to) const 
 void UrlReader::read_host(Url& url, std::size_t from, std::size_t to) const {
   if (from == to) fail(from, "the host is empty");
   if (to - from > 255) fail(from + 255, "the host is longer than 255 bytes");
+  std::string problem;
+  const std::string host =
+      clearway::detail::idna_to_ascii(std::string(text_.substr(from, to - from)), problem);
+  if (host.empty()) fail(from, "the host is not an international name: " + problem);
   url.host_.clear();
-  for (std::size_t i = from; i < to; ++i) {
-    const char byte = text_[i];
-    if (static_cast<unsigned char>(byte) >= 0x80) {
-      fail(i, "a non-ASCII byte in the host: write its \"xn--\" form");
-    }
+  for (std::size_t i = 0; i < host.size(); ++i) {
+    const char byte = host[i];
     if (!detail::is(byte, detail::kHost) || byte == '%') {
-      fail(i, fmt::format("{} cannot stand in a host", detail::show_byte(byte)));
+      fail(std::min(from + i, to - 1),
+           fmt::format("{} cannot stand in a host", detail::show_byte(byte)));
     }
     url.host_ += detail::lower(byte);
   }

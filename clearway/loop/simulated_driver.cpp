@@ -288,7 +288,7 @@ void SimulatedDriver::start_connect(Operation& operation, Socket& socket) {
 // A connection request of `client` reaches `target`; the answer travels back.
 void SimulatedDriver::arrive(Handle client, const Address& target) {
   Socket* caller = find(client);
-  if (caller == nullptr) return;
+  if (caller == nullptr || silent_.contains(target.host())) return;
   Socket* listener = listener_for(target);
   int error =
       listener == nullptr || listener->arrived.size() >= listener->backlog ? ECONNREFUSED : 0;

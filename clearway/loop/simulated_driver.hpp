@@ -63,6 +63,8 @@ class SimulatedDriver final : public Driver {
 
   // Makes lookup(name) answer with `addresses`; a name that is not given is not found.
   void add_name(std::string name, std::vector<Address> addresses);
+  // Packets to `host` ("10.0.0.1") vanish: connecting to it is neither answered nor refused.
+  void add_silent_host(std::string host) { silent_.insert(std::move(host)); }
   // Bytes that were received by an operation and never given to its owner would be lost: these two
   // count what was sent and what was handed out, over all sockets.
   [[nodiscard]] std::uint64_t bytes_sent() const noexcept { return bytes_sent_; }
@@ -97,6 +99,7 @@ class SimulatedDriver final : public Driver {
   std::map<Handle, std::unique_ptr<Socket>> sockets_;
   std::multimap<Instant, std::function<void()>> events_;
   std::map<std::string, std::vector<Address>, std::less<>> names_;
+  std::set<std::string> silent_;
   std::uint64_t bytes_sent_ = 0;
   std::uint64_t bytes_received_ = 0;
 };

@@ -43,8 +43,8 @@ struct DnsQuery::Socket {
   Wait write;
 };
 
-DnsQuery::DnsQuery(std::string host, std::uint16_t port, const ResolveOptions& options)
-    : host_(std::move(host)), port_(port), timeout_(options.timeout) {
+DnsQuery::DnsQuery(std::string host, int family, const ResolveOptions& options)
+    : host_(std::move(host)), family_(family), timeout_(options.timeout) {
   static std::once_flag once;
   std::call_once(once, [] { ares_library_init(ARES_LIB_INIT_ALL); });
   ares_options settings{};
@@ -77,7 +77,7 @@ bool DnsQuery::start(PromiseBase& frame) {
   if (!begin(frame)) return true;
   deadline_ = after(Loop::current().now(), timeout_);
   ares_addrinfo_hints hints{};
-  hints.ai_family = AF_UNSPEC;
+  hints.ai_family = family_;
   hints.ai_socktype = SOCK_STREAM;
   settling_ = true;  // an answer that comes at once is not a wake-up
   ares_getaddrinfo(
@@ -97,10 +97,16 @@ void DnsQuery::answered(int status, ares_addrinfo* answer) {
   status_ = status;
   answered_ = true;
   if (answer == nullptr) return;
+  answer_.lifetime = Duration::max();
   for (const ares_addrinfo_node* node = answer->nodes; node != nullptr; node = node->ai_next) {
-    Address address = Address::from_system(node->ai_addr, node->ai_addrlen);
-    address.set_port(port_);
-    addresses_.push_back(address);
+    answer_.addresses.push_back(Address::from_system(node->ai_addr, node->ai_addrlen));
+    answer_.lifetime =
+        std::min<Duration>(answer_.lifetime, std::chrono::seconds(std::max(node->ai_ttl, 0)));
+  }
+  // An alias is as short-lived as what it stands for.
+  for (const ares_addrinfo_cname* alias = answer->cnames; alias != nullptr; alias = alias->next) {
+    answer_.lifetime =
+        std::min<Duration>(answer_.lifetime, std::chrono::seconds(std::max(alias->ttl, 0)));
   }
   ares_freeaddrinfo(answer);
 }
@@ -178,10 +184,10 @@ void DnsQuery::stop() noexcept {
   wake_cancelled();
 }
 
-std::vector<Address> DnsQuery::await_resume() {
+NameAnswer DnsQuery::await_resume() {
   throw_if_cancelled();
-  if (status_ != ARES_SUCCESS || addresses_.empty()) fail();
-  return std::move(addresses_);
+  if (answer_.addresses.empty()) explain_failure();
+  return std::move(answer_);
 }
 
 std::string DnsQuery::servers() const {
@@ -198,34 +204,35 @@ std::string DnsQuery::servers() const {
   return names;
 }
 
-void DnsQuery::fail() const {
+void DnsQuery::explain_failure() {
   using Reason = ResolveError::Reason;
-  const std::string start = fmt::format("cannot resolve \"{}\": ", host_);
+  const auto because = [this](Reason reason, std::string_view text) {
+    answer_.reason = reason;
+    answer_.message = fmt::format("cannot resolve \"{}\": {}", host_, text);
+  };
   if (timed_out_ || status_ == ARES_ETIMEOUT) {
-    throw ResolveError(
-        host_, Reason::no_answer,
-        fmt::format("{}no answer from the DNS server {} within {:.3g} s; is the network up, and "
-                    "is /etc/resolv.conf right?",
-                    start, servers(), std::chrono::duration<double>(timeout_).count()));
+    const double seconds = std::chrono::duration<double>(timeout_).count();
+    return because(Reason::no_answer,
+                   fmt::format("no answer from the DNS server {} within {:.3g} s; is the network "
+                               "up, and is /etc/resolv.conf right?",
+                               servers(), seconds));
   }
   switch (status_) {
     case ARES_ENOTFOUND:
-      throw ResolveError(host_, Reason::unknown_host, start + "unknown host; is it spelled right?");
+      return because(Reason::unknown_host, "unknown host; is it spelled right?");
     case ARES_SUCCESS:
     case ARES_ENODATA:
-      throw ResolveError(host_, Reason::no_address,
-                         start + "the name exists, but has no IPv4 or IPv6 address");
+      return because(Reason::no_address, "the name exists, but has no IPv4 or IPv6 address");
     case ARES_EBADNAME:
     case ARES_EBADSTR:
-      throw ResolveError(host_, Reason::unknown_host, start + "that is not a host's name");
+      return because(Reason::unknown_host, "that is not a host's name");
     case ARES_ECONNREFUSED:
-      throw ResolveError(host_, Reason::no_answer,
-                         fmt::format("{}the DNS server {} cannot be reached; is the network up?",
-                                     start, servers()));
+      return because(
+          Reason::no_answer,
+          fmt::format("the DNS server {} cannot be reached; is the network up?", servers()));
     default:
-      throw ResolveError(
-          host_, Reason::failed,
-          fmt::format("{}{} (DNS server {})", start, ares_strerror(status_), servers()));
+      return because(Reason::failed,
+                     fmt::format("{} (DNS server {})", ares_strerror(status_), servers()));
   }
 }
 

@@ -9,6 +9,7 @@
 #include <clearway/loop/address.hpp>
 #include <clearway/loop/operation.hpp>
 #include <clearway/loop/timer.hpp>
+#include <clearway/net/name_service.hpp>
 #include <clearway/net/resolve.hpp>
 #include <clearway/task/waiter.hpp>
 
@@ -20,16 +21,17 @@ namespace clearway::detail {
 class DnsQuery final : public Waiter, private Timer {
  public:
   // Throws ResolveError when c-ares cannot start.
-  DnsQuery(std::string host, std::uint16_t port, const ResolveOptions& options);
+  DnsQuery(std::string host, int family, const ResolveOptions& options);
   ~DnsQuery();
 
-  // The query is its own awaiter, made and awaited by resolve().
+  // The query is its own awaiter, made and awaited by the name service.
   bool await_ready() const noexcept { return false; }
   template <class P>
   bool await_suspend(std::coroutine_handle<P> handle) {
     return start(handle.promise());
   }
-  std::vector<Address> await_resume();
+  // Failure is an answer too.
+  NameAnswer await_resume();
 
  private:
   class Wait;
@@ -43,16 +45,16 @@ class DnsQuery final : public Waiter, private Timer {
   void ready(const Socket& socket, bool writes);
   void want(int descriptor, bool readable, bool writable);
   void answered(int status, ares_addrinfo* answer);
-  [[noreturn]] void fail() const;
+  void explain_failure();
   [[nodiscard]] std::string servers() const;
 
   std::string host_;
-  std::uint16_t port_;
+  int family_;
   Duration timeout_;
   Instant deadline_ = never;
   ares_channeldata* channel_ = nullptr;
   std::vector<std::unique_ptr<Socket>> sockets_;
-  std::vector<Address> addresses_;
+  NameAnswer answer_;
   int status_ = 0;
   bool woken_ = false;
   bool answered_ = false;

@@ -18,10 +18,12 @@ struct ResolveOptions {
   std::uint32_t server_ipv4 = 0x7F000001;  // 127.0.0.1, in the host's byte order
 };
 
-// The addresses of `host`, in the order in which they should be tried (RFC 6724), with `port` set.
-// Literals and "localhost" at once; other names from /etc/hosts and DNS without blocking; in a
-// simulated world from what its driver was told. Throws ResolveError. Cancelled: the queries are
-// dropped.
+// The addresses of `host`, in the order in which they should be tried, with `port` set. Literals,
+// "localhost" and the names in /etc/hosts at once; others from DNS, IPv4 and IPv6 side by side,
+// without blocking, and then from memory for as long as DNS said; in a simulated world from what
+// its driver was told. Those who ask for the same name at the same time share the question. Search
+// domains are those of /etc/resolv.conf; international names go through IDNA. Throws ResolveError.
+// Cancelled: the queries are dropped, unless somebody else waits for them.
 Task<std::vector<Address>> resolve(std::string host, std::uint16_t port,
                                    ResolveOptions options = {});
 

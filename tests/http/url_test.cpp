@@ -71,7 +71,8 @@ TEST(Url, RefusalPointsAtTheColumn) {
                           "http://a\\b",
                           "http://u@v@a",
                           "http://%61",
-                          "http://\xc3\xbc",
+                          "http://\xc3\x28",
+                          "http://\xe2\x84\xaa\xe2\x80\xae",
                           "http://a:0",
                           "http://a:-1",
                           "http://[::1",
@@ -85,6 +86,16 @@ TEST(Url, RefusalPointsAtTheColumn) {
                           "http://a,b"}) {
     EXPECT_THROW(Url::parse(bad), UrlError) << bad;
   }
+}
+
+// UTS 46: hosts are looked up, and sent, in their ASCII form.
+TEST(Url, InternationalHosts) {
+  EXPECT_EQ(Url::parse("http://B\xc3\xbc"
+                       "cher.example/")
+                .host(),
+            "xn--bcher-kva.example");
+  EXPECT_EQ(Url::parse("http://\xe4\xbe\x8b\xe3\x81\x88.jp:8080/").to_string(),
+            "http://xn--r8jz45g.jp:8080/");
 }
 
 // RFC 3986 section 5.4, with a base of ours (its own has a scheme-specific path "/b/c/d;p?q").
@@ -165,9 +176,9 @@ TEST(Url, AgreesWithBrowsersOnWhatItTakes) {
       "is not allowed",                 // spaces, controls, backslashes are not dropped
       "\"//\" must follow the scheme",  // nor slashes added
       "the host is empty",
-      "non-ASCII byte in the host",  // no IDNA here
-      "cannot stand in a host",      // nor percent-decoding of hosts, nor odd punctuation
-      "but is no IPv4 address",      // only the form of four decimal parts
+      "is not an international name",  // stricter than UTS 46 without STD3 rules
+      "cannot stand in a host",        // no percent-decoding of hosts, nor odd punctuation
+      "but is no IPv4 address",        // only the form of four decimal parts
       "a second '@'",
       "port 0 cannot be connected to",
       "is not http, https, ws or wss",

@@ -104,6 +104,47 @@ TEST(Connect, TriesTheAddressesInTurn) {
   });
 }
 
+// RFC 8305: an address that does not answer holds the others up for a quarter of a second each,
+// and the families take turns.
+TEST(Connect, PassesOverSilentAddresses) {
+  clearway::sim::run_seeds(50, []() -> Task<> {
+    Listener listener = listen("10.0.0.4", 80);
+    std::vector<Address> addresses;
+    for (const char* text : {"fd00::1", "fd00::2", "10.0.0.3", "10.0.0.4"}) {
+      addresses.push_back(*Address::ip(text, 0));
+      if (addresses.size() < 4) world().add_silent_host(text);
+    }
+    world().add_name("shop.example", addresses);
+    const Instant start = loop_time();
+    Stream stream = co_await connect("shop.example", 80);
+    EXPECT_EQ(stream.peer().to_string(), "10.0.0.4:80");
+    const Duration took = loop_time() - start;
+    EXPECT_GE(took, 750ms);
+    EXPECT_LE(took, 760ms);
+    EXPECT_EQ(Loop::current().driver().open_handles(), 3U);  // both ends and the listener
+  });
+}
+
+TEST(Connect, TellsOfEveryAddressThatWasSilent) {
+  clearway::sim::run_seeds(20, []() -> Task<> {
+    world().add_silent_host("10.0.0.1");
+    world().add_silent_host("fd00::1");
+    std::vector<Address> addresses = {*Address::ip("10.0.0.1", 0), *Address::ip("fd00::1", 0)};
+    world().add_name("shop.example", std::move(addresses));
+    const Instant start = loop_time();
+    try {
+      Stream other = co_await connect("shop.example", 81, {.timeout = 2s});
+      ADD_FAILURE() << "connected";
+    } catch (const ConnectError& error) {
+      EXPECT_EQ(text_of(error),
+                "cannot connect to shop.example:81: 10.0.0.1:81: no answer within 2 s; "
+                "[fd00::1]:81: no answer within 1.75 s");
+      EXPECT_EQ(error.code(), ETIMEDOUT);
+    }
+    EXPECT_LE(loop_time() - start, 2s + 10ms);
+  });
+}
+
 TEST(Connect, GivesUpInTime) {
   SimulationOptions slow;
   slow.latency_min = slow.latency_max = 10s;

@@ -6,8 +6,11 @@
 #include <unistd.h>
 #include <clearway/base/descriptor.hpp>
 #include <clearway/net/error.hpp>
+#include <clearway/net/known_names.hpp>
+#include <clearway/net/name_service.hpp>
 #include <tests/net/both.hpp>
 
+#include <atomic>
 #include <functional>
 #include <string>
 #include <thread>
@@ -85,11 +88,16 @@ std::string reply(std::string query, int code, int answers) {
 
 bool asks_for_ipv4(const std::string& query) { return query[query.find('\0', 12) + 2] == 1; }
 
-std::string with_address(const std::string& query) {
+// 192.0.2.7, for so many seconds.
+std::string lasting(const std::string& query, char seconds) {
   if (!asks_for_ipv4(query)) return reply(query, 0, 0);
-  // The name again, type A, class IN, 60 s, 4 bytes: 192.0.2.7.
-  return reply(query, 0, 1) + std::string("\xC0\x0C\0\1\0\1\0\0\0\x3C\0\4\xC0\0\2\7", 16);
+  std::string answer("\xC0\x0C\0\1\0\1\0\0\0\0\0\4\xC0\0\2\7",
+                     16);  // the name again, type A, class IN
+  answer[9] = seconds;
+  return reply(query, 0, 1) + answer;
 }
+
+std::string with_address(const std::string& query) { return lasting(query, 60); }
 
 Task<std::vector<Address>> resolve_with(std::string name, ResolveOptions options) {
   co_return co_await resolve(name, 443, options);
@@ -182,6 +190,125 @@ TEST(ResolveThread, ACancelledQueryIsDropped) {
     EXPECT_FALSE(none.has_value());
     EXPECT_EQ(Loop::current().timers().size(), 0U);
   }(server.options()));
+}
+
+// What is asked while the answer is on its way, or after it came, is not asked again.
+TEST(ResolveThread, AsksOnceForWhatItKnows) {
+  std::atomic<int> questions = 0;
+  for (const char seconds : {60, 0}) {
+    DnsServer server([&](const std::string& query) {
+      if (asks_for_ipv4(query)) ++questions;
+      return lasting(query, seconds);
+    });
+    questions = 0;
+    run([](ResolveOptions options) -> Task<> {
+      std::vector<int> numbers(20);
+      const auto same = [&](int) { return resolve("Same.example.com", 80, options); };
+      const auto at_once = co_await gather(numbers, same);
+      EXPECT_EQ(at_once.size(), 20U);
+      const auto again = co_await resolve("same.example.com", 443, options);
+      EXPECT_EQ(again.at(0).to_string(), "192.0.2.7:443");
+    }(server.options()));
+    EXPECT_EQ(questions, seconds > 0 ? 1 : 2) << "an answer for 0 s must not be remembered";
+  }
+}
+
+// RFC 8305, section 3: a DNS server that swallows questions for IPv6 costs 50 ms.
+TEST(ResolveThread, ConnectingDoesNotWaitForASlowFamily) {
+  DnsServer server([](const std::string& query) {
+    if (!asks_for_ipv4(query)) return std::string();
+    std::string answer = with_address(query);
+    answer.replace(answer.size() - 4, 4, std::string("\x7F\0\0\1", 4));
+    return answer;
+  });
+  run([](ResolveOptions names) -> Task<> {
+    Listener listener = listen("127.0.0.1", 0);
+    Stream client = co_await connect("half.example.com", listener.address().port(),
+                                     {.timeout = 20s, .names = names});
+    EXPECT_EQ(client.peer(), listener.address());
+    EXPECT_EQ(Loop::current().service<clearway::detail::NameService>().under_way(), 0U);
+  }(server.options()));
+}
+
+// The one who asked first leaves; the others get their answer.
+TEST(ResolveThread, ASharedQuestionOutlivesWhoAskedFirst) {
+  std::atomic<bool> answering = false;
+  DnsServer server(
+      [&](const std::string& query) { return answering ? with_address(query) : std::string(); });
+  run([](ResolveOptions options, std::atomic<bool>& answers) -> Task<> {
+    co_await task_group([&](TaskGroup& group) -> Task<> {
+      auto first = group.start([&] { return resolve("a.example.com", 80, options); });
+      auto second = group.start([&] { return resolve("a.example.com", 80, options); });
+      co_await sleep(1ms);
+      first.cancel();
+      auto& names = Loop::current().service<clearway::detail::NameService>();
+      co_await sleep(1ms);
+      EXPECT_EQ(names.under_way(), 2U);
+      second.cancel();
+      co_await sleep(1ms);
+      EXPECT_EQ(names.under_way(), 0U);
+      answers = true;
+      const auto third = co_await resolve("a.example.com", 80, options);
+      EXPECT_EQ(third.size(), 1U);
+    });
+  }(server.options(), answering));
+}
+
+TEST(NameCache, KeepsWhatItIsToldForAsLongAsItIsTold) {
+  using clearway::detail::NameAnswer;
+  using clearway::detail::NameCache;
+  NameCache cache;
+  const auto key = [](int number) {
+    return NameCache::Key("host" + std::to_string(number), AF_INET, 0, 0);
+  };
+  const auto answer = [](Duration lifetime) {
+    NameAnswer result;
+    result.addresses.push_back(Address::loopback(0));
+    result.lifetime = lifetime;
+    return result;
+  };
+  const Instant start{};
+  cache.store(key(1), answer(10s), start);
+  cache.store(key(2), answer(0s), start);
+  cache.store(key(3), NameAnswer(), start);
+  cache.store(key(4), answer(1000h), start);
+  EXPECT_NE(cache.find(key(1), start + 9s), nullptr);
+  EXPECT_EQ(cache.find(key(1), start + 10s), nullptr);
+  EXPECT_EQ(cache.find(key(2), start), nullptr);
+  EXPECT_EQ(cache.find(key(3), start), nullptr);
+  EXPECT_NE(cache.find(key(4), start + 23h), nullptr);
+  EXPECT_EQ(cache.find(key(4), start + 25h), nullptr);
+  for (int number = 10; number < 3000; ++number) {
+    cache.store(key(number), answer(std::chrono::seconds(number)), start);
+  }
+  EXPECT_EQ(cache.size(), NameCache::capacity);
+  EXPECT_NE(cache.find(key(2999), start), nullptr);
+  EXPECT_EQ(cache.find(key(10), start), nullptr);
+}
+
+TEST(HostsFile, IsReadAsItsManualSays) {
+  using clearway::detail::hosts_entries;
+  constexpr std::string_view text =
+      "# a comment\n127.0.0.1\tlocalhost\n\n  10.0.0.1  db.internal Db # db2\r\n"
+      "fe80::1 db\nnot-an-address db\n10.0.0.9 dbx\n10.0.0.2 db";
+  const auto found = hosts_entries(text, "DB.", 5432);
+  ASSERT_EQ(found.size(), 3U);
+  EXPECT_EQ(found[0].to_string(), "[fe80::1]:5432");
+  EXPECT_EQ(found[1].to_string(), "10.0.0.1:5432");
+  EXPECT_EQ(found[2].to_string(), "10.0.0.2:5432");
+  EXPECT_TRUE(hosts_entries(text, "db2", 1).empty());
+  EXPECT_TRUE(hosts_entries("", "db", 1).empty());
+}
+
+TEST(Idna, NamesOfOtherScripts) {
+  using clearway::detail::ascii_name;
+  EXPECT_EQ(ascii_name("B\u00dccher.example"), "xn--bcher-kva.example");
+  EXPECT_EQ(ascii_name("fa\u00df.de"), "xn--fa-hia.de");
+  EXPECT_EQ(ascii_name("Plain.example"), "Plain.example");
+  EXPECT_THROW(ascii_name("a\xff"
+                          "b"),
+               ResolveError);
+  EXPECT_THROW(ascii_name(""), ResolveError);
 }
 
 }  // namespace
