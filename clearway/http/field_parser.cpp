@@ -53,27 +53,60 @@ bool chunked_is_last(std::string_view list) noexcept {
   }
 }
 
+// By length and first letter: nearly every field is seen to be another one at once.
+inline Field field_of(std::string_view name) noexcept {
+  const auto when = [](bool same, Field field) { return same ? field : Field::Other; };
+  switch (name.size() << 8 | (static_cast<unsigned char>(name.front()) | 0x20u)) {
+    case 4 << 8 | 'h':
+      return when(is_name(name, "host"), Field::Host);
+    case 6 << 8 | 'e':
+      return when(is_name(name, "expect"), Field::Expect);
+    case 7 << 8 | 'u':
+      return when(is_name(name, "upgrade"), Field::Upgrade);
+    case 10 << 8 | 'c':
+      return when(is_name(name, "connection"), Field::Connection);
+    case 14 << 8 | 'c':
+      return when(is_name(name, "content-length"), Field::ContentLength);
+    case 17 << 8 | 't':
+      return when(is_name(name, "transfer-encoding"), Field::TransferEncoding);
+    default:
+      return Field::Other;
+  }
+}
+
+constexpr bool is_blank(char byte) noexcept { return byte == ' ' || byte == '\t'; }
+
+void note_connection(std::string_view value, Facts& facts) noexcept {
+  // What nearly everybody sends; anything else is a list.
+  if (value == "keep-alive" || value == "Keep-Alive") {
+    facts.connection_keep_alive = true;
+    return;
+  }
+  facts.connection_close |= has_token(value, "close");
+  facts.connection_keep_alive |= has_token(value, "keep-alive");
+  facts.connection_upgrade |= has_token(value, "upgrade");
+}
+
 }  // namespace
 
-std::string_view authority_fault(std::string_view text, bool may_be_empty) noexcept {
+std::string_view authority_fault(std::string_view text, bool may_be_empty,
+                                 const char* readable_from) noexcept {
   if (text.empty()) return may_be_empty ? "" : "an empty host";
-  std::string_view port;
-  if (text.front() == '[') {
-    const std::size_t close = text.find(']');
-    if (close == std::string_view::npos) return "an IPv6 address without its closing ']'";
-    for (char byte : text.substr(1, close - 1)) {
-      if (hex_value(byte) < 0 && byte != ':' && byte != '.') return "a malformed IPv6 address";
+  const char* at = text.data();
+  const char* const end = at + text.size();
+  if (*at == '[') {
+    while (++at != end && (hex_value(*at) >= 0 || *at == ':' || *at == '.')) {
     }
-    if (close < 3) return "a malformed IPv6 address";
-    port = text.substr(close + 1);
-    if (!port.empty() && port.front() != ':') return "a byte between ']' and the port";
-    if (!port.empty()) port.remove_prefix(1);
+    if (at == end) return "an IPv6 address without its closing ']'";
+    if (*at != ']' || at - text.data() < 3) return "a malformed IPv6 address";
+    if (++at != end && *at != ':') return "a byte between ']' and the port";
   } else {
-    if (!all(text, kHost)) return "a byte that cannot stand in a host name";
-    const std::size_t colon = text.find(':');
-    if (colon == 0) return "a port without a host";
-    if (colon != std::string_view::npos) port = text.substr(colon + 1);
+    at = skip_host(readable_from == nullptr ? at : readable_from, at, end);
+    if (at != end && *at != ':') return "a byte that cannot stand in a host name";
+    if (at == text.data()) return "a port without a host";
   }
+  if (at == end) return "";
+  const std::string_view port(at + 1, static_cast<std::size_t>(end - at - 1));
   return is_valid_port(port) ? "" : "a port that is no number up to 65535";
 }
 
@@ -88,19 +121,15 @@ ParseState FieldParser::fail(int status, std::string_view reason, std::size_t of
 }
 
 void FieldParser::restart() noexcept {
-  line_at_ = scan_at_ = colon_at_ = block_at_ = 0;
+  line_at_ = scan_at_ = colon_at_ = block_at_ = text_at_ = 0;
   line_number_ = 1;
 }
 
-void FieldParser::begin_fields(std::size_t at, Headers& headers) noexcept {
-  headers.clear();
+void FieldParser::begin_fields(std::size_t at, std::size_t text_at) noexcept {
   line_at_ = scan_at_ = block_at_ = at;
+  text_at_ = text_at;
   colon_at_ = 0;
   ++line_number_;
-}
-
-std::size_t FieldParser::line_cap(std::size_t line_limit) const noexcept {
-  return std::min(line_at_ + line_limit + 1, limits_.head);
 }
 
 ParseState FieldParser::out_of_bytes(std::size_t size, std::size_t cap, int status,
@@ -110,37 +139,75 @@ ParseState FieldParser::out_of_bytes(std::size_t size, std::size_t cap, int stat
   return fail(status, reason, cap);
 }
 
+[[gnu::always_inline]] inline bool FieldParser::accept_field(const char* base, Line line,
+                                                             Headers& headers, Facts& facts) {
+  const std::size_t name_length = line.colon - line.begin;
+  if (name_length > std::numeric_limits<std::uint16_t>::max()) {
+    fail(431, "a header's name longer than 65535 bytes", line.begin);
+    return false;
+  }
+  std::size_t value_at = line.colon + 1;
+  std::size_t value_end = line.end;
+  while (value_at < value_end && is_blank(base[value_at])) ++value_at;
+  while (value_end > value_at && is_blank(base[value_end - 1])) --value_end;
+  const std::string_view name(base + line.begin, name_length);
+  const std::size_t index = headers.entries_.size();
+  headers.entries_.push_back({static_cast<std::uint32_t>(line.begin - text_at_),
+                              static_cast<std::uint32_t>(value_at - text_at_),
+                              static_cast<std::uint32_t>(value_end - value_at),
+                              static_cast<std::uint16_t>(name_length), Headers::key_of(name)});
+  const Field field = role_ == Role::Trailer ? Field::Trailer : field_of(name);
+  if (field == Field::Other) return true;
+  return note(field, base, value_at, value_end, index, facts);
+}
+
+// The members are kept where the scan stops, not at every step: the compiler cannot know that the
+// bytes are none of them.
 ParseState FieldParser::scan_fields(std::string_view bytes, Headers& headers, Facts& facts) {
-  constexpr std::string_view too_long = "a header line longer than the limit";
   const char* const base = bytes.data();
   const std::size_t size = bytes.size();
+  std::size_t scan_at = scan_at_;
+  std::size_t colon_at = colon_at_;
   while (true) {
+    const std::size_t line_at = line_at_;
     const std::size_t cap = line_cap(limits_.line);
     const std::size_t end = std::min(size, cap);
-    if (scan_at_ >= end) return out_of_bytes(size, cap, 431, too_long);
-    if (colon_at_ == 0) {
-      const char* name_end = skip(base + scan_at_, base + end, kToken);
-      scan_at_ = static_cast<std::size_t>(name_end - base);
-      if (scan_at_ == end) return out_of_bytes(size, cap, 431, too_long);
-      if (*name_end != ':' || scan_at_ == line_at_) {
-        if (*name_end == '\r' && scan_at_ == line_at_) return end_of_fields(bytes, headers);
-        return name_failure(bytes, scan_at_);
+    const auto wait = [&] {
+      scan_at_ = scan_at;
+      colon_at_ = colon_at;
+      return out_of_bytes(size, cap, 431, "a header line longer than the limit");
+    };
+    if (scan_at >= end) return wait();
+    if (colon_at == 0) {
+      scan_at = static_cast<std::size_t>(skip_token(base, base + scan_at, base + end) - base);
+      if (scan_at == end) return wait();
+      if (base[scan_at] != ':' || scan_at == line_at) {
+        scan_at_ = scan_at;
+        colon_at_ = 0;
+        if (base[scan_at] == '\r' && scan_at == line_at) return end_of_fields(bytes, headers);
+        return name_failure(bytes, scan_at);
       }
       if (headers.entries_.size() == limits_.headers) {
-        return fail(431, "more header fields than the limit", line_at_);
+        return fail(431, "more header fields than the limit", line_at);
       }
-      colon_at_ = scan_at_++;
+      colon_at = scan_at++;
     }
-    const char* value_end = skip_text(base + scan_at_, base + std::max(end, scan_at_));
-    scan_at_ = static_cast<std::size_t>(value_end - base);
-    if (scan_at_ >= end) return out_of_bytes(size, cap, 431, too_long);
-    if (*value_end != '\r') return value_failure(*value_end, scan_at_);
-    if (scan_at_ + 1 == size) return ParseState::NeedMore;
-    if (value_end[1] != '\n') return fail(400, kBareCr, scan_at_);
-    if (!accept_field(bytes, scan_at_, headers, facts)) return ParseState::Failed;
-    scan_at_ += 2;
-    line_at_ = scan_at_;
-    colon_at_ = 0;
+    scan_at = static_cast<std::size_t>(
+        skip_text(base, base + scan_at, base + std::max(end, scan_at)) - base);
+    if (scan_at >= end) return wait();
+    if (base[scan_at] != '\r') return value_failure(base[scan_at], scan_at);
+    if (scan_at + 1 == size) {
+      scan_at_ = scan_at;
+      colon_at_ = colon_at;
+      return ParseState::NeedMore;
+    }
+    if (base[scan_at + 1] != '\n') return fail(400, kBareCr, scan_at);
+    if (!accept_field(base, {line_at, colon_at, scan_at}, headers, facts)) {
+      return ParseState::Failed;
+    }
+    scan_at += 2;
+    colon_at = 0;
+    line_at_ = scan_at;
     ++line_number_;
   }
 }
@@ -149,7 +216,8 @@ ParseState FieldParser::end_of_fields(std::string_view bytes, Headers& headers) 
   if (line_at_ + 1 == bytes.size()) return ParseState::NeedMore;
   if (bytes[line_at_ + 1] != '\n') return fail(400, kBareCr, line_at_);
   // One copy for all fields: from here on the caller's buffer is not referred to.
-  headers.text_.assign(bytes.data() + block_at_, line_at_ - block_at_);
+  headers.text_.clear();
+  headers.text_.append(bytes.data() + text_at_, line_at_ - text_at_);
   line_at_ += 2;
   return ParseState::Complete;
 }
@@ -176,77 +244,59 @@ ParseState FieldParser::value_failure(char byte, std::size_t at) noexcept {
   return fail(400, "a control byte in a header's value", at);
 }
 
-bool FieldParser::accept_field(std::string_view bytes, std::size_t line_end, Headers& headers,
-                               Facts& facts) {
-  const std::size_t name_length = colon_at_ - line_at_;
-  if (name_length > std::numeric_limits<std::uint16_t>::max()) {
-    fail(431, "a header's name longer than 65535 bytes", line_at_);
+bool FieldParser::note_trailer(std::string_view line) noexcept {
+  const std::string_view name = line.substr(0, line.find(':'));
+  for (std::string_view forbidden : kForbiddenTrailers) {
+    if (!equal_ignoring_case(name, forbidden)) continue;
+    fail(400, "a trailer field that may only stand in the head", line_at_);
     return false;
   }
-  const std::string_view name = bytes.substr(line_at_, name_length);
-  const std::string_view value = trim_blanks(bytes.substr(colon_at_ + 1, line_end - colon_at_ - 1));
-  const auto value_at = static_cast<std::size_t>(value.data() - bytes.data());
-  const std::size_t index = headers.entries_.size();
-  headers.entries_.push_back({static_cast<std::uint32_t>(line_at_ - block_at_),
-                              static_cast<std::uint32_t>(value_at - block_at_),
-                              static_cast<std::uint32_t>(value.size()),
-                              static_cast<std::uint16_t>(name_length), Headers::key_of(name)});
-  return note({name, value}, value_at, index, facts);
+  return true;
 }
 
-// Finds the fields that decide about framing, by length first: most fields end here at once.
-bool FieldParser::note(Header field, std::size_t at, std::size_t index, Facts& facts) noexcept {
-  const auto& [name, value] = field;
-  if (role_ == Role::Trailer) {
-    for (std::string_view forbidden : kForbiddenTrailers) {
-      if (!equal_ignoring_case(name, forbidden)) continue;
-      fail(400, "a trailer field that may only stand in the head", line_at_);
-      return false;
-    }
-    return true;
-  }
-  switch (name.size()) {
-    case 4:
-      if (role_ == Role::Request && equal_ignoring_case(name, "Host")) {
-        return note_host(value, at, index, facts);
-      }
+bool FieldParser::note(Field field, const char* base, std::size_t at, std::size_t value_end,
+                       std::size_t index, Facts& facts) noexcept {
+  const std::string_view value(base + at, value_end - at);
+  switch (field) {
+    case Field::Trailer:
+      return note_trailer({base + line_at_, base + at});
+    case Field::Host:
+      return role_ != Role::Request || note_host(value, base, at, index, facts);
+    case Field::Expect:
+      return role_ != Role::Request || note_expect(value, at, facts);
+    case Field::Upgrade:
+      facts.has_upgrade = true;
       return true;
-    case 6:
-      if (role_ != Role::Request || !equal_ignoring_case(name, "Expect")) return true;
-      if (!equal_ignoring_case(value, "100-continue")) {
-        fail(417, "an expectation other than 100-continue", at);
-        return false;
-      }
-      // RFC 9110 section 10.1.1: ignored in HTTP/1.0.
-      facts.expect_continue = facts.minor_version != 0;
+    case Field::Connection:
+      note_connection(value, facts);
       return true;
-    case 7:
-      if (equal_ignoring_case(name, "Upgrade")) facts.has_upgrade = true;
-      return true;
-    case 10:
-      if (!equal_ignoring_case(name, "Connection")) return true;
-      facts.connection_close |= has_token(value, "close");
-      facts.connection_keep_alive |= has_token(value, "keep-alive");
-      facts.connection_upgrade |= has_token(value, "upgrade");
-      return true;
-    case 14:
-      if (!equal_ignoring_case(name, "Content-Length")) return true;
+    case Field::ContentLength:
       return note_content_length(value, at, facts);
-    case 17:
-      if (!equal_ignoring_case(name, "Transfer-Encoding")) return true;
+    case Field::TransferEncoding:
       return note_transfer_encoding(value, at, facts);
-    default:
-      return true;
+    case Field::Other:
+      break;
   }
+  return true;
 }
 
-bool FieldParser::note_host(std::string_view value, std::size_t at, std::size_t index,
-                            Facts& facts) noexcept {
+bool FieldParser::note_expect(std::string_view value, std::size_t at, Facts& facts) noexcept {
+  if (!equal_ignoring_case(value, "100-continue")) {
+    fail(417, "an expectation other than 100-continue", at);
+    return false;
+  }
+  // RFC 9110 section 10.1.1: ignored in HTTP/1.0.
+  facts.expect_continue = facts.minor_version != 0;
+  return true;
+}
+
+bool FieldParser::note_host(std::string_view value, const char* base, std::size_t at,
+                            std::size_t index, Facts& facts) noexcept {
   if (facts.has_host) {
     fail(400, "more than one Host field", line_at_);
     return false;
   }
-  if (!authority_fault(value, true).empty()) {
+  if (!authority_fault(value, true, base).empty()) {
     fail(400, "a Host field that is not host or host:port", at);
     return false;
   }

@@ -69,7 +69,7 @@ void check_header(std::string_view name, std::string_view value) {
                                   detail::show_byte(*fault), fault - name.data() + 1, name.size()));
   }
   const char* value_end = value.data() + value.size();
-  fault = detail::skip_text(value.data(), value_end);
+  fault = detail::skip_text(value.data(), value.data(), value_end);
   if (fault != value_end) {
     throw HeaderError(fmt::format("value of header {} may not contain {} (position {} of {} bytes)",
                                   name, detail::show_byte(*fault), fault - value.data() + 1,
@@ -77,23 +77,9 @@ void check_header(std::string_view name, std::string_view value) {
   }
 }
 
-std::uint16_t Headers::key_of(std::string_view name) noexcept {
-  // Setting the letter bit makes upper and lower case equal; other bytes may collide, harmlessly.
-  const unsigned first = name.empty() ? 0u : static_cast<unsigned char>(name.front()) | 0x20u;
-  const unsigned last = name.empty() ? 0u : static_cast<unsigned char>(name.back()) | 0x20u;
-  return static_cast<std::uint16_t>((first << 8 | last) + name.size() * 257u);
-}
-
 bool Headers::matches(const Entry& entry, std::string_view name, std::uint16_t key) const noexcept {
   return entry.key == key && entry.name_length == name.size() &&
          equal_ignoring_case(std::string_view(text_).substr(entry.name_at, name.size()), name);
-}
-
-Header Headers::operator[](std::size_t index) const noexcept {
-  const Entry& entry = entries_[index];
-  const std::string_view text = text_;
-  return {text.substr(entry.name_at, entry.name_length),
-          text.substr(entry.value_at, entry.value_length)};
 }
 
 Headers::Iterator Headers::begin() const noexcept { return Iterator(this, 0); }

@@ -15,6 +15,7 @@ namespace clearway::http {
 namespace detail {
 class FieldParser;
 }
+class RequestHead;
 
 /// A name and its value: views into the `Headers` they came from, valid until that is changed.
 struct Header {
@@ -68,6 +69,7 @@ class Headers {
 
  private:
   friend class detail::FieldParser;
+  friend class RequestHead;
 
   struct Entry {
     std::uint32_t name_at;
@@ -82,9 +84,22 @@ class Headers {
   Entry store(std::string_view name, std::string_view value);
   void compact();
 
-  std::string text_;
+  std::string text_;  // of the fields; a parser leaves all of the head here, as it was sent
   std::vector<Entry> entries_;
 };
+
+inline Header Headers::operator[](std::size_t index) const noexcept {
+  const Entry& entry = entries_[index];
+  return {{text_.data() + entry.name_at, entry.name_length},
+          {text_.data() + entry.value_at, entry.value_length}};
+}
+
+inline std::uint16_t Headers::key_of(std::string_view name) noexcept {
+  // Setting the letter bit makes upper and lower case equal; other bytes may collide, harmlessly.
+  const unsigned first = name.empty() ? 0u : static_cast<unsigned char>(name.front()) | 0x20u;
+  const unsigned last = name.empty() ? 0u : static_cast<unsigned char>(name.back()) | 0x20u;
+  return static_cast<std::uint16_t>((first << 8 | last) + name.size() * 257u);
+}
 
 /// Reads the fields in order; dereferencing gives a `Header`.
 class Headers::Iterator {

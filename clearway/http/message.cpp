@@ -24,6 +24,7 @@ bool persistent(const detail::Facts& facts) noexcept {
 
 Method parse_method(std::string_view name) noexcept {
   for (std::size_t i = 0; i < kMethods.size(); ++i) {
+    if (kMethods[i].size() != name.size() || kMethods[i][0] != name[0]) continue;
     if (kMethods[i] == name) return static_cast<Method>(i);
   }
   return Method::Other;
@@ -72,7 +73,6 @@ BodyKind RequestHead::body_kind() const noexcept {
 }
 
 void RequestHead::clear() noexcept {
-  line_.clear();
   headers_.clear();
   facts_ = {};
   method_length_ = target_at_ = target_length_ = 0;

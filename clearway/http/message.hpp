@@ -76,7 +76,6 @@ class RequestHead {
   std::string_view host() const noexcept;
 
   const Headers& headers() const noexcept { return headers_; }
-  Headers& headers() noexcept { return headers_; }
 
   /// 0 or 1, for HTTP/1.0 and HTTP/1.1.
   int minor_version() const noexcept { return facts_.minor_version; }
@@ -99,11 +98,10 @@ class RequestHead {
   friend class RequestParser;
 
   std::string_view view(std::size_t at, std::size_t length) const noexcept {
-    return std::string_view(line_).substr(at, length);
+    return {headers_.text_.data() + at, length};
   }
 
-  std::string line_;  // method, a space, target
-  Headers headers_;
+  Headers headers_;  // with the text of the whole head: offsets are from its beginning
   detail::Facts facts_;
   std::uint32_t method_length_ = 0;
   std::uint32_t target_at_ = 0;

@@ -4,6 +4,7 @@
 #include <clearway/http/limits.hpp>
 #include <clearway/http/message.hpp>
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <string_view>
@@ -36,6 +37,18 @@ struct ParseResult {
 
 namespace detail {
 
+/// The fields that decide about framing and routing; in a trailer all are suspicious.
+enum class Field : std::uint8_t {
+  Other,
+  Host,
+  Expect,
+  Upgrade,
+  Connection,
+  ContentLength,
+  TransferEncoding,
+  Trailer
+};
+
 /// Reads header fields up to the empty line. It remembers by offset what it has checked: the bytes
 /// may lie elsewhere at the next call, and no byte is looked at twice however they are cut.
 class FieldParser {
@@ -54,9 +67,12 @@ class FieldParser {
  protected:
   ParseState fail(int status, std::string_view reason, std::size_t offset) noexcept;
   void restart() noexcept;
-  void begin_fields(std::size_t at, Headers& headers) noexcept;
+  /// The fields begin at `at`; offsets into their text count from `text_at`.
+  void begin_fields(std::size_t at, std::size_t text_at) noexcept;
   /// Where the current line must have ended.
-  std::size_t line_cap(std::size_t line_limit) const noexcept;
+  std::size_t line_cap(std::size_t line_limit) const noexcept {
+    return std::min(line_at_ + line_limit + 1, limits_.head);
+  }
   /// Reached the end of what may be read: waits, or refuses a line that is too long.
   ParseState out_of_bytes(std::size_t size, std::size_t cap, int status,
                           std::string_view reason) noexcept;
@@ -67,16 +83,28 @@ class FieldParser {
   std::size_t scan_at_ = 0;   // everything before has been checked
   std::size_t colon_at_ = 0;  // of the current line, 0 while still in its name
   std::size_t block_at_ = 0;  // where the first field begins
+  std::size_t text_at_ = 0;   // where the text begins that is kept
   std::uint32_t line_number_ = 1;
   Role role_;
 
  private:
+  /// Offsets of a whole header line: where it begins, its colon, its CR.
+  struct Line {
+    std::size_t begin;
+    std::size_t colon;
+    std::size_t end;
+  };
+
   ParseState end_of_fields(std::string_view bytes, Headers& headers);
   ParseState name_failure(std::string_view bytes, std::size_t at) noexcept;
   ParseState value_failure(char byte, std::size_t at) noexcept;
-  bool accept_field(std::string_view bytes, std::size_t line_end, Headers& headers, Facts& facts);
-  bool note(Header field, std::size_t value_at, std::size_t index, Facts& facts) noexcept;
-  bool note_host(std::string_view value, std::size_t at, std::size_t index, Facts& facts) noexcept;
+  bool accept_field(const char* base, Line line, Headers& headers, Facts& facts);
+  bool note(Field field, const char* base, std::size_t at, std::size_t value_end, std::size_t index,
+            Facts& facts) noexcept;
+  bool note_trailer(std::string_view line) noexcept;
+  bool note_host(std::string_view value, const char* base, std::size_t at, std::size_t index,
+                 Facts& facts) noexcept;
+  bool note_expect(std::string_view value, std::size_t at, Facts& facts) noexcept;
   bool note_content_length(std::string_view value, std::size_t at, Facts& facts) noexcept;
   bool note_transfer_encoding(std::string_view value, std::size_t at, Facts& facts) noexcept;
 };
@@ -108,12 +136,15 @@ class RequestParser : private detail::FieldParser {
  private:
   enum class Stage : std::uint8_t { Start, Method, Target, Version, Fields, Failed };
 
+  ParseState scan(std::string_view bytes, RequestHead& head);
   ParseState start(std::string_view bytes);
   ParseState scan_method(std::string_view bytes, RequestHead& head);
+  ParseState method_failure(char byte) noexcept;
+  ParseState target_failure(char byte) noexcept;
   ParseState scan_target(std::string_view bytes, RequestHead& head);
   ParseState scan_version(std::string_view bytes, RequestHead& head);
   ParseState finish(RequestHead& head);
-  bool split_target(RequestHead& head);
+  bool split_target(std::string_view line, RequestHead& head);
   bool split_absolute(std::string_view target, std::size_t authority_at, RequestHead& head);
 
   Stage stage_ = Stage::Start;

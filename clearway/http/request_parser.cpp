@@ -2,31 +2,50 @@
 #include <clearway/http/parser.hpp>
 
 #include <algorithm>
+#include <cstring>
 
 namespace clearway::http {
 
 using detail::authority_fault;
 
 ParseResult RequestParser::feed(std::string_view bytes, RequestHead& head) {
-  ParseState state = ParseState::Complete;
-  if (stage_ == Stage::Start) state = start(bytes);
-  if (state == ParseState::Complete && stage_ == Stage::Method) state = scan_method(bytes, head);
-  if (state == ParseState::Complete && stage_ == Stage::Target) state = scan_target(bytes, head);
-  if (state == ParseState::Complete && stage_ == Stage::Version) state = scan_version(bytes, head);
-  if (state == ParseState::Complete && stage_ == Stage::Fields) {
-    state = scan_fields(bytes, head.headers_, head.facts_);
-    if (state == ParseState::Complete) state = finish(head);
+  const ParseState state = scan(bytes, head);
+  if (state == ParseState::Complete) {
+    const std::size_t consumed = line_at_;
+    restart();
+    stage_ = Stage::Start;
+    return {state, consumed};
   }
-  if (stage_ == Stage::Failed) return {ParseState::Failed, 0};
-  if (state == ParseState::NeedMore) return {state, 0};
-  if (state == ParseState::Failed) {
+  if (state == ParseState::Failed && stage_ != Stage::Failed) {
     stage_ = Stage::Failed;
     head.clear();
-    return {state, 0};
   }
-  const std::size_t consumed = line_at_;
-  reset();
-  return {ParseState::Complete, consumed};
+  return {state, 0};
+}
+
+// Goes on from the stage that the last call stopped in.
+ParseState RequestParser::scan(std::string_view bytes, RequestHead& head) {
+  ParseState state = ParseState::Complete;
+  switch (stage_) {
+    case Stage::Start:
+      if (state = start(bytes); state != ParseState::Complete) return state;
+      [[fallthrough]];
+    case Stage::Method:
+      if (state = scan_method(bytes, head); state != ParseState::Complete) return state;
+      [[fallthrough]];
+    case Stage::Target:
+      if (state = scan_target(bytes, head); state != ParseState::Complete) return state;
+      [[fallthrough]];
+    case Stage::Version:
+      if (state = scan_version(bytes, head); state != ParseState::Complete) return state;
+      [[fallthrough]];
+    case Stage::Fields:
+      state = scan_fields(bytes, head.headers_, head.facts_);
+      return state == ParseState::Complete ? finish(head) : state;
+    case Stage::Failed:
+      break;
+  }
+  return ParseState::Failed;
 }
 
 void RequestParser::reset() noexcept {
@@ -54,28 +73,36 @@ ParseState RequestParser::start(std::string_view bytes) {
 ParseState RequestParser::scan_method(std::string_view bytes, RequestHead& head) {
   const std::size_t cap = line_cap(limits_.method);
   const std::size_t end = std::min(bytes.size(), cap);
-  const char* stop = detail::skip(bytes.data() + scan_at_, bytes.data() + end, detail::kToken);
+  const char* const begin = bytes.data();
+  const bool is_get = end >= line_at_ + 4 && std::memcmp(begin + line_at_, "GET ", 4) == 0;
+  const char* stop =
+      is_get ? begin + line_at_ + 3 : detail::skip_token(begin, begin + scan_at_, begin + end);
   scan_at_ = static_cast<std::size_t>(stop - bytes.data());
   if (scan_at_ == end) {
     return out_of_bytes(bytes.size(), cap, 501, "a method longer than the limit");
   }
-  if (scan_at_ == line_at_ && *stop == '\x16') {
-    return fail(400, "a TLS handshake where plain HTTP is spoken", scan_at_);
-  }
-  if (*stop == '\r' || *stop == '\n') {
-    return fail(400,
-                scan_at_ == line_at_ ? "an empty line where a request line is expected"
-                                     : "a request line of a single word",
-                scan_at_);
-  }
-  if (*stop != ' ') return fail(400, "a byte that cannot stand in a method", scan_at_);
-  if (scan_at_ == line_at_) return fail(400, "white space before the request line", scan_at_);
+  if (*stop != ' ' || scan_at_ == line_at_) return method_failure(*stop);
   head.clear();
   head.method_length_ = static_cast<std::uint32_t>(scan_at_ - line_at_);
-  head.method_ = parse_method(bytes.substr(line_at_, head.method_length_));
+  head.method_ = is_get ? Method::Get : parse_method({begin + line_at_, head.method_length_});
   target_at_ = ++scan_at_;
   stage_ = Stage::Target;
   return ParseState::Complete;
+}
+
+ParseState RequestParser::method_failure(char byte) noexcept {
+  const bool at_start = scan_at_ == line_at_;
+  if (at_start && byte == '\x16') {
+    return fail(400, "a TLS handshake where plain HTTP is spoken", scan_at_);
+  }
+  if (byte == '\r' || byte == '\n') {
+    return fail(400,
+                at_start ? "an empty line where a request line is expected"
+                         : "a request line of a single word",
+                scan_at_);
+  }
+  if (byte != ' ') return fail(400, "a byte that cannot stand in a method", scan_at_);
+  return fail(400, "white space before the request line", scan_at_);
 }
 
 ParseState RequestParser::scan_target(std::string_view bytes, RequestHead& head) {
@@ -84,28 +111,32 @@ ParseState RequestParser::scan_target(std::string_view bytes, RequestHead& head)
   if (scan_at_ >= end) {
     return out_of_bytes(bytes.size(), cap, 414, "a request target longer than the limit");
   }
-  const char* stop = detail::skip_target(bytes.data() + scan_at_, bytes.data() + end);
+  const char* stop = detail::skip_target(bytes.data(), bytes.data() + scan_at_, bytes.data() + end);
   scan_at_ = static_cast<std::size_t>(stop - bytes.data());
   if (scan_at_ == end) {
     return out_of_bytes(bytes.size(), cap, 414, "a request target longer than the limit");
   }
-  if (*stop == '\r' || *stop == '\n') {
-    return fail(400, "a request line without a version (HTTP/0.9 is not spoken)", scan_at_);
-  }
-  if (*stop == '#') return fail(400, "a fragment in the request target", scan_at_);
-  if (*stop != ' ') return fail(400, "a control byte in the request target", scan_at_);
-  if (scan_at_ == target_at_) return fail(400, "two spaces before the request target", scan_at_);
-  head.line_.assign(bytes.data() + line_at_, scan_at_ - line_at_);
+  if (*stop != ' ' || scan_at_ == target_at_) return target_failure(*stop);
   head.target_at_ = head.method_length_ + 1;
   head.target_length_ = static_cast<std::uint32_t>(scan_at_ - target_at_);
-  if (!split_target(head)) return ParseState::Failed;
+  if (!split_target(bytes.substr(line_at_, scan_at_ - line_at_), head)) return ParseState::Failed;
   ++scan_at_;
   stage_ = Stage::Version;
   return ParseState::Complete;
 }
 
-bool RequestParser::split_target(RequestHead& head) {
-  const std::string_view target = head.target();
+ParseState RequestParser::target_failure(char byte) noexcept {
+  if (byte == '\r' || byte == '\n') {
+    return fail(400, "a request line without a version (HTTP/0.9 is not spoken)", scan_at_);
+  }
+  if (byte == '#') return fail(400, "a fragment in the request target", scan_at_);
+  if (byte != ' ') return fail(400, "a control byte in the request target", scan_at_);
+  return fail(400, "two spaces before the request target", scan_at_);
+}
+
+// `line` is the request line up to the end of the target.
+bool RequestParser::split_target(std::string_view line, RequestHead& head) {
+  const std::string_view target = line.substr(head.target_at_);
   if (head.method_ == Method::Connect) {
     head.form_ = TargetForm::Authority;
     head.authority_at_ = head.target_at_;
@@ -133,13 +164,12 @@ bool RequestParser::split_target(RequestHead& head) {
     }
     if (!split_absolute(target, scheme + 3, head)) return false;
   }
-  const std::string_view rest = head.line_;
-  const std::size_t mark = rest.find('?', head.path_at_);
-  const std::size_t path_end = std::min(mark, rest.size());
+  const std::size_t mark = line.find('?', head.path_at_);
+  const std::size_t path_end = std::min(mark, line.size());
   head.path_length_ = static_cast<std::uint32_t>(path_end - head.path_at_);
   if (mark != std::string_view::npos) {
     head.query_at_ = static_cast<std::uint32_t>(mark + 1);
-    head.query_length_ = static_cast<std::uint32_t>(rest.size() - mark - 1);
+    head.query_length_ = static_cast<std::uint32_t>(line.size() - mark - 1);
   }
   return true;
 }
@@ -164,7 +194,7 @@ bool RequestParser::split_absolute(std::string_view target, std::size_t authorit
 ParseState RequestParser::scan_version(std::string_view bytes, RequestHead& head) {
   constexpr std::string_view known = "HTTP/1.1\r\n";
   const std::string_view rest = bytes.substr(scan_at_, known.size());
-  if (rest == known) {
+  if (rest.size() == known.size() && std::memcmp(rest.data(), known.data(), known.size()) == 0) {
     head.facts_.minor_version = 1;
   } else {
     for (std::size_t i = 0; i < rest.size(); ++i) {
@@ -183,7 +213,7 @@ ParseState RequestParser::scan_version(std::string_view bytes, RequestHead& head
     if (rest.size() < known.size()) return ParseState::NeedMore;
     head.facts_.minor_version = static_cast<std::uint8_t>(rest[7] - '0');
   }
-  begin_fields(scan_at_ + known.size(), head.headers_);
+  begin_fields(scan_at_ + known.size(), line_at_);
   stage_ = Stage::Fields;
   return ParseState::Complete;
 }
@@ -194,9 +224,9 @@ ParseState RequestParser::finish(RequestHead& head) {
     if (facts.minor_version == 0) return ParseState::Complete;
     return fail(400, "an HTTP/1.1 request without a Host field", line_at_);
   }
+  if (head.authority_length_ == 0) return ParseState::Complete;
   const std::string_view host = head.headers_[facts.host_at].value;
-  if (head.authority_length_ != 0 &&
-      !equal_ignoring_case(host, head.view(head.authority_at_, head.authority_length_))) {
+  if (!equal_ignoring_case(host, head.view(head.authority_at_, head.authority_length_))) {
     return fail(400, "a Host field that differs from the request target", line_at_);
   }
   return ParseState::Complete;

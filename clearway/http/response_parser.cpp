@@ -68,7 +68,7 @@ ParseState ResponseParser::scan_reason(std::string_view bytes, ResponseHead& hea
   const std::size_t cap = line_cap(limits_.line);
   const std::size_t end = std::min(bytes.size(), cap);
   if (scan_at_ >= end) return out_of_bytes(bytes.size(), cap, 431, too_long);
-  const char* stop = detail::skip_text(bytes.data() + scan_at_, bytes.data() + end);
+  const char* stop = detail::skip_text(bytes.data(), bytes.data() + scan_at_, bytes.data() + end);
   scan_at_ = static_cast<std::size_t>(stop - bytes.data());
   if (scan_at_ == end) return out_of_bytes(bytes.size(), cap, 431, too_long);
   if (*stop == '\n') return fail(400, "a line that ends with a bare LF", scan_at_);
@@ -79,7 +79,7 @@ ParseState ResponseParser::scan_reason(std::string_view bytes, ResponseHead& hea
   if (scan_at_ > reason_at) {
     head.reason_.assign(bytes.data() + reason_at, scan_at_ - reason_at);
   }
-  begin_fields(scan_at_ + 2, head.headers_);
+  begin_fields(scan_at_ + 2, scan_at_ + 2);
   stage_ = Stage::Fields;
   return ParseState::Complete;
 }
