@@ -21,6 +21,9 @@ class QueueClosed : public Error {
 // After close() what is in it can still be got; then get() gives nullopt, at once and for ever.
 //
 // Cancellation: a get() that was given an item keeps it; a put() that waited has put nothing.
+//
+// It belongs to the thread whose task waits first; on others everything but the observers throws
+// UsageError. Loop::post brings an item from another thread.
 template <class T>
 class Queue {
  public:
@@ -54,18 +57,22 @@ class Queue {
   Put put(T item) { return Put(*this, std::move(item)); }
 
   std::optional<T> try_get() {
+    putters_.require_same_thread();
     if (items_.empty() && putters_.empty()) return std::nullopt;
     return take();
   }
   // False leaves `item` as it was: the queue is full or closed.
   bool try_put(T& item) {
+    getters_.require_same_thread();
     if (closed_ || (getters_.empty() && items_.size() >= capacity_)) return false;
     place(std::move(item));
     return true;
   }
 
   // Idempotent.
-  void close() noexcept {
+  void close() {
+    getters_.require_same_thread();
+    putters_.require_same_thread();
     closed_ = true;
     getters_.grant_all();
     putters_.grant_all();
@@ -112,7 +119,7 @@ class Queue<T>::GetAwaiter final : public detail::QueuedWaiter {
   bool await_ready() const noexcept { return false; }
   template <class P>
   bool await_suspend(std::coroutine_handle<P> handle) {
-    queue_.getters_.require_same_loop();
+    queue_.getters_.claim();
     if (!begin(handle.promise())) return true;
     item_ = queue_.try_get();
     if (item_.has_value() || queue_.closed_) return !done_at_once();
@@ -137,7 +144,7 @@ class Queue<T>::PutAwaiter final : public detail::QueuedWaiter {
   bool await_ready() const noexcept { return false; }
   template <class P>
   bool await_suspend(std::coroutine_handle<P> handle) {
-    queue_.putters_.require_same_loop();
+    queue_.putters_.claim();
     if (!begin(handle.promise())) return true;
     done_ = queue_.try_put(item_);
     if (done_ || queue_.closed_) return !done_at_once();

@@ -7,18 +7,14 @@ namespace clearway {
 
 namespace detail {
 
-void WaitQueue::require_same_loop() {
-  Loop& loop = Loop::current();
-  if (loop_ == nullptr) loop_ = &loop;
-  if (loop_ != &loop) {
-    throw UsageError(
-        "this object belongs to the loop of another thread: locks, events and queues are for tasks "
-        "of one loop, use Loop::post between loops");
-  }
+void WaitQueue::throw_other_thread() {
+  throw UsageError(
+      "this object belongs to the loop of another thread: locks, events and queues are for tasks "
+      "of one loop. Use Loop::post to reach them from other threads");
 }
 
 bool EventAwaiter::suspend(PromiseBase& frame) {
-  event_.waiters_.require_same_loop();
+  event_.waiters_.claim();
   if (!begin(frame)) return true;
   if (event_.set_) return !done_at_once();
   event_.waiters_.push(*this);
@@ -26,7 +22,7 @@ bool EventAwaiter::suspend(PromiseBase& frame) {
 }
 
 bool SemaphoreAwaiter::suspend(PromiseBase& frame) {
-  semaphore_.waiters_.require_same_loop();
+  semaphore_.waiters_.claim();
   if (!begin(frame)) return true;
   if (semaphore_.waiters_.empty() && semaphore_.available_ >= count_) {
     semaphore_.available_ -= count_;
@@ -43,12 +39,13 @@ void SemaphoreAwaiter::stop() noexcept {
 
 }  // namespace detail
 
-void Semaphore::release(std::size_t count) noexcept {
+void Semaphore::release(std::size_t count) {
+  if (!waiters_.empty()) waiters_.require_same_thread();
   available_ += count;
   serve();
 }
 
-void Semaphore::serve() noexcept {
+void Semaphore::serve() {
   while (!waiters_.empty()) {
     auto& first = static_cast<detail::SemaphoreAwaiter&>(waiters_.front());
     if (first.count() > available_) return;
@@ -63,7 +60,7 @@ class Condition::Awaiter final : public detail::QueuedWaiter {
   bool await_ready() const noexcept { return false; }
   template <class P>
   bool await_suspend(std::coroutine_handle<P> handle) {
-    condition_.waiters_.require_same_loop();
+    condition_.waiters_.claim();
     if (begin(handle.promise())) condition_.waiters_.push(*this);
     return true;
   }

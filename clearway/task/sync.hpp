@@ -2,6 +2,10 @@
 
 // Event, Lock, Semaphore and Condition: for tasks of one loop. None of them blocks the thread, all
 // serve their waiters in order, and what has been granted is never lost to a cancellation.
+//
+// Each belongs to the thread whose task waits first. On another thread, what could wake a task
+// throws UsageError: post it to the loop (Loop::post). Where nothing can be thrown, when a Permit
+// or Guard is destroyed there while tasks wait for it, the program ends with that message.
 
 #include <utility>
 
@@ -66,8 +70,9 @@ class Event {
     Event& event_;
   };
 
-  // Wakes every waiter and lets later ones pass until clear().
-  void set() noexcept {
+  // Wakes every waiter and lets later ones pass until clear(). Throws UsageError on another thread.
+  void set() {
+    waiters_.require_same_thread();
     set_ = true;
     waiters_.grant_all();
   }
@@ -133,12 +138,13 @@ class Semaphore {
   // caller has them.
   Acquire acquire(std::size_t count = 1) noexcept { return Acquire(*this, count); }
   [[nodiscard]] std::size_t available() const noexcept { return available_; }
-  // Adds permits: what Permit does, or to enlarge the semaphore.
-  void release(std::size_t count = 1) noexcept;
+  // Adds permits: what Permit does, or to enlarge the semaphore. Throws UsageError on another
+  // thread while tasks wait.
+  void release(std::size_t count = 1);
 
  private:
   friend class detail::SemaphoreAwaiter;
-  void serve() noexcept;
+  void serve();
 
   std::size_t available_;
   detail::WaitQueue waiters_;
@@ -198,8 +204,9 @@ class Condition {
   // Releases the lock, waits for a notification, takes the lock again. Cancelled or not, the caller
   // holds the lock afterwards; a notification that was granted is not lost.
   Task<> wait(Lock::Guard& guard);
-  void notify_one() noexcept { waiters_.grant_one(); }
-  void notify_all() noexcept { waiters_.grant_all(); }
+  // Throw UsageError on another thread while tasks wait.
+  void notify_one() { waiters_.grant_one(); }
+  void notify_all() { waiters_.grant_all(); }
 
  private:
   class Awaiter;

@@ -27,28 +27,45 @@ class QueuedWaiter : public Waiter, public ListNode<WaitQueueTag> {
   }
 };
 
+// Serves the tasks of one thread: that of the first task that waits. Loops of that thread may come
+// and go.
 class WaitQueue {
  public:
   [[nodiscard]] bool empty() const noexcept { return waiters_.empty(); }
-  [[nodiscard]] QueuedWaiter& front() noexcept { return waiters_.front(); }
-  // Remembers the loop of the first waiter; a waiter of another loop is a UsageError.
-  void push(QueuedWaiter& waiter) {
-    require_same_loop();
-    waiters_.push_back(waiter);
+  // The only way to a waiter. Throws UsageError on another thread.
+  [[nodiscard]] QueuedWaiter& front() {
+    require_same_thread();
+    return waiters_.front();
   }
-  // Grants the longest waiting; nothing when nobody waits.
-  void grant_one() noexcept {
-    if (!waiters_.empty()) waiters_.front().grant();
+  // Before a task waits: the queue belongs to this thread from now on. Throws UsageError when it
+  // is another's.
+  void claim() {
+    if (thread_ == nullptr) thread_ = this_thread();
+    require_same_thread();
   }
-  void grant_all() noexcept {
-    while (!waiters_.empty()) waiters_.front().grant();
+  void push(QueuedWaiter& waiter) noexcept { waiters_.push_back(waiter); }
+  // Grants the longest waiting; nothing when nobody waits. Throws UsageError on another thread.
+  void grant_one() {
+    if (!waiters_.empty()) front().grant();
+  }
+  void grant_all() {
+    while (!waiters_.empty()) front().grant();
   }
 
-  // Throws UsageError when this object was used on another loop before.
-  void require_same_loop();
+  // Throws UsageError when the tasks of another thread have waited here.
+  void require_same_thread() const {
+    if (thread_ != nullptr && thread_ != this_thread()) throw_other_thread();
+  }
 
  private:
-  Loop* loop_ = nullptr;
+  // An address that tells the threads that run from each other.
+  [[nodiscard]] static const void* this_thread() noexcept {
+    static thread_local constinit char mark = 0;
+    return &mark;
+  }
+  [[noreturn]] static void throw_other_thread();
+
+  const void* thread_ = nullptr;
   List<QueuedWaiter, WaitQueueTag> waiters_;
 };
 
