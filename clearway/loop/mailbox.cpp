@@ -14,17 +14,25 @@ bool Mailbox::post(UniqueFunction<void()> function) {
 }
 
 void Mailbox::run_all() {
-  std::vector<UniqueFunction<void()>> batch;
-  {
+  if (next_ == batch_.size()) {
+    batch_.clear();
+    next_ = 0;
     const std::lock_guard lock(mutex_);
-    batch.swap(functions_);
+    batch_.swap(functions_);
     full_.store(false, std::memory_order_relaxed);
   }
-  for (auto& function : batch) function();
+  while (next_ < batch_.size()) {
+    // Taken out first: the function may throw, or turn the loop, which goes on with the next one.
+    UniqueFunction<void()> function = std::move(batch_[next_++]);
+    function();
+  }
 }
 
 void Mailbox::close() noexcept {
   std::vector<UniqueFunction<void()>> dropped;
+  std::vector<UniqueFunction<void()>> unfinished;
+  unfinished.swap(batch_);
+  next_ = 0;
   const std::lock_guard lock(mutex_);
   driver_ = nullptr;
   dropped.swap(functions_);

@@ -19,8 +19,10 @@ class Mailbox {
   bool post(UniqueFunction<void()> function);
 
   // For the loop, on its thread.
-  [[nodiscard]] bool full() const noexcept { return full_.load(std::memory_order_acquire); }
-  // Runs what has come.
+  [[nodiscard]] bool full() const noexcept {
+    return next_ < batch_.size() || full_.load(std::memory_order_acquire);
+  }
+  // Runs what has come. What a function throws comes out; those behind it run the next time.
   void deliver() {
     if (full()) run_all();
   }
@@ -34,6 +36,10 @@ class Mailbox {
   std::mutex mutex_;
   std::vector<UniqueFunction<void()>> functions_;
   Driver* driver_;  // null once the loop has ended
+
+  // What is being run, on the loop's thread.
+  std::vector<UniqueFunction<void()>> batch_;
+  std::size_t next_ = 0;
 };
 
 }  // namespace clearway
