@@ -4,8 +4,11 @@
 
 namespace clearway::detail {
 
-Instant next_tick(Instant last, Duration period) {
+void require_period(Duration period) {
   if (period <= Duration::zero()) throw UsageError("every() needs a period above zero");
+}
+
+Instant next_tick(Instant last, Duration period) {
   const Duration since = loop_time() - last;
   return after(last, period * (since / period + 1));
 }

@@ -7,10 +7,13 @@ namespace clearway {
 
 namespace detail {
 
+// Throws UsageError for a period that is not positive.
+void require_period(Duration period);
 Instant next_tick(Instant last, Duration period);
 
 template <class F>
 Task<> every_frame(Duration period, F function) {
+  require_period(period);
   Instant tick = loop_time();
   for (;;) {
     if constexpr (std::is_void_v<std::invoke_result_t<F&>>) {
@@ -27,8 +30,8 @@ Task<> every_frame(Duration period, F function) {
 
 // Runs `function()`, a plain one or one that gives a task, now and every `period` after that, until
 // cancelled or until it throws. The times do not drift: they are multiples of the period from the
-// first. When a run takes longer than the period, the times that it missed are left out. Throws
-// UsageError for a period that is not positive.
+// first. When a run takes longer than the period, the times that it missed are left out. A period
+// that is not positive is a UsageError, before anything has run.
 template <class F>
 Task<> every(Duration period, F&& function) {
   check_dialect<F>();
