@@ -16,11 +16,10 @@ thread_local TaskGroup* background_group = nullptr;
 
 class BackgroundGroup final : public TaskGroup {
  public:
-  // Cancels the children and runs the loop until they have ended.
-  void drain(Loop& loop) {
+  // Cancels the children; the loop is stopped when the last has ended.
+  void begin_draining() noexcept {
     cancel();
     draining_ = true;
-    if (has_children()) loop.run();
   }
 
  private:
@@ -28,6 +27,37 @@ class BackgroundGroup final : public TaskGroup {
     if (draining_) Loop::current().stop();
   }
   bool draining_ = false;
+};
+
+// Runs a loop through its failures, of which the first counts.
+class Persistent {
+ public:
+  explicit Persistent(Loop& loop) noexcept : loop_(loop) {}
+
+  // Turns until `done()` holds. After a failure `give_up()` is told, once, and the loop goes on, so
+  // that everything can end in order. False: it has failed too often to ever come to an end.
+  template <class Done, class GiveUp>
+  bool run_until(Done done, GiveUp give_up) {
+    while (!done()) {
+      if (failures_ > most_failures) return false;
+      try {
+        loop_.run();
+      } catch (...) {  // thrown again by throw_failure()
+        if (failures_++ == 0) failure_ = std::current_exception();
+        give_up();
+      }
+    }
+    return true;
+  }
+  void throw_failure() const {
+    if (failure_ != nullptr) std::rethrow_exception(failure_);
+  }
+
+ private:
+  static constexpr int most_failures = 1000;
+  Loop& loop_;
+  int failures_ = 0;
+  std::exception_ptr failure_;
 };
 
 // What background() gives while it lives.
@@ -62,24 +92,20 @@ void Root::drive(Loop& loop, PromiseBase& frame) {
   const AsBackground current(group);
   frame.parent = ParentLink(*this);
   frame.scope = &scope_;
+  Persistent persistent(loop);
   if (!start_inline(frame)) {
-    try {
-      loop.run();
-    } catch (const std::exception&) {  // of a posted function, or of the loop itself
-      scope_.cancel();
-      while (!frame.handle().done()) loop.run();
-      group.drain(loop);
-      throw;
-    }
+    persistent.run_until([&] { return frame.handle().done(); }, [&] { scope_.cancel(); });
   }
-  group.drain(loop);
+  group.begin_draining();
+  persistent.run_until([&] { return !group.has_children(); }, [] {});
+  persistent.throw_failure();
   if (frame.error == nullptr && group.first_error() != nullptr) frame.error = group.first_error();
 }
 
-int run_as_main(PromiseBase& frame) {
+int MainRun::drive(PromiseBase& frame) {
   int signal = 0;
   try {
-    Loop loop(make_default_driver());
+    Loop& loop = loop_.emplace(make_default_driver());
     Root root;
     SignalWatch watch(loop, {SIGINT, SIGTERM}, [&](int number) {
       signal = number;

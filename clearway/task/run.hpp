@@ -3,6 +3,7 @@
 // From a plain function into tasks.
 
 #include <memory>
+#include <optional>
 
 #include <clearway/loop/driver.hpp>
 #include <clearway/task/task_group.hpp>
@@ -16,7 +17,9 @@ class Root final : public Completion {
  public:
   Root() noexcept = default;
   // The outcome is in the frame's promise, what the background work threw included. Throws what a
-  // posted function or the loop itself threw, when all has been cancelled and awaited.
+  // posted function or the loop itself threw first, when all has been cancelled and awaited. A loop
+  // that fails again and again is given up in the end: then the frame has not finished, and must be
+  // destroyed before the loop is.
   void drive(Loop& loop, PromiseBase& frame);
 
   PromiseBase* finished(PromiseBase& child) noexcept override;
@@ -27,9 +30,16 @@ class Root final : public Completion {
   CancelScope scope_;
 };
 
-// Runs `frame` with Ctrl-C and SIGTERM cancelling it; prints an uncaught error with its await
-// chain. Gives the exit status.
-int run_as_main(PromiseBase& frame);
+// What run_main() runs a frame on; it outlives the frame.
+class MainRun {
+ public:
+  // Runs `frame` with Ctrl-C and SIGTERM cancelling it; prints an uncaught error with its await
+  // chain. Gives the exit status.
+  int drive(PromiseBase& frame);
+
+ private:
+  std::optional<Loop> loop_;
+};
 
 }  // namespace detail
 
@@ -54,8 +64,9 @@ T run(Task<T> task) {
 template <class T>
   requires(std::is_void_v<T> || std::is_same_v<T, int>)
 int run_main(Task<T> task) {
+  detail::MainRun main;
   OwnedFrame<T> frame = task.release();
-  const int status = detail::run_as_main(frame.promise());
+  const int status = main.drive(frame.promise());
   if constexpr (std::is_same_v<T, int>) {
     if (status == 0) return frame.promise().value();
   }
