@@ -4,6 +4,8 @@
 // that waits inside it, and every later one, until the work has left the scope. Scopes nest: the
 // cancellation of a scope covers the scopes inside it, except shielded ones.
 
+#include <cstdint>
+
 #include <clearway/base/list.hpp>
 #include <clearway/loop/time.hpp>
 #include <clearway/loop/timer.hpp>
@@ -50,6 +52,9 @@ class CancelScope : public ListNode<CancelScope> {
   bool called_ = false;
   bool cancelled_ = false;
   bool shielded_ = false;
+  // Which frame was refused an await again and again here, abridged, and how often; see waiter.cpp.
+  std::uint16_t refused_frame_ = 0;
+  std::uint16_t refusals_ = 0;
   CancelScope* parent_ = nullptr;
   Instant deadline_ = never;
   List<CancelScope> children_;

@@ -1,5 +1,11 @@
 #include <clearway/task/waiter.hpp>
 
+#include <new>
+
+#include <fmt/format.h>
+#include <clearway/base/log.hpp>
+#include <clearway/task/trace.hpp>
+
 namespace clearway {
 
 bool Waiter::begin(PromiseBase& frame) noexcept {
@@ -7,6 +13,7 @@ bool Waiter::begin(PromiseBase& frame) noexcept {
   Loop& loop = *Loop::current_or_null();
   if (frame.scope != nullptr) {
     if (frame.scope->cancelled()) {
+      note_refusal(frame);
       wake_cancelled();
       return false;
     }
@@ -15,6 +22,37 @@ bool Waiter::begin(PromiseBase& frame) noexcept {
   if (auto* hook = loop.suspension_hook()) [[unlikely]]
     hook->suspended(&frame);
   return true;
+}
+
+// A frame that awaits in a cancelled scope for the thousandth time does not let Cancelled pass.
+// What is counted are the refusals of the outermost frame that is cancelled: frames below it, and
+// scopes in it, may be new each time. Other frames of the scope that are refused once or twice, as
+// the children of a large gather() are, weigh against it, so that only a majority is reported.
+void Waiter::note_refusal(const PromiseBase& frame) noexcept {
+  constexpr std::uint16_t limit = 1000;
+  const PromiseBase* outermost = &frame;
+  for (const PromiseBase* next = frame.parent.frame();
+       next != nullptr && next->scope != nullptr && next->scope->cancelled();
+       next = next->parent.frame()) {
+    outermost = next;
+  }
+  CancelScope& scope = *outermost->scope;
+  if (scope.refusals_ >= limit) return;  // it has been reported
+  const auto tag = static_cast<std::uint16_t>(reinterpret_cast<std::uintptr_t>(outermost) >> 4);
+  if (scope.refusals_ == 0) scope.refused_frame_ = tag;
+  if (scope.refused_frame_ != tag) {
+    --scope.refusals_;
+  } else if (++scope.refusals_ == limit) {
+    try {
+      log::write(log::Level::warning, "task",
+                 fmt::format("a task has swallowed Cancelled {} times and goes on: it must let it "
+                             "pass. Catch std::exception, which Cancelled is not, or use "
+                             "finally()\n{}",
+                             limit, to_string(await_chain(frame))));
+    } catch (const std::bad_alloc&) {
+      scope.refusals_ = 0;  // reported the next time
+    }
+  }
 }
 
 bool Waiter::done_at_once() noexcept {

@@ -48,6 +48,7 @@ class Waiter : public Ready, public ListNode<ScopeTag> {
 
  private:
   void run() final { resume(*frame_); }
+  static void note_refusal(const PromiseBase& frame) noexcept;
 
   PromiseBase* frame_ = nullptr;
   bool cancelled_ = false;

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include <clearway/base/error.hpp>
+#include <clearway/base/log.hpp>
 #include <clearway/task/every.hpp>
 #include <clearway/task/gather.hpp>
 #include <clearway/task/local.hpp>
@@ -142,6 +143,7 @@ TEST(Finally, CancellationExhaustionAlwaysCleansUp) {
 
 // A loop that swallows its cancellation is wrong, but must not keep the others from running.
 TEST(Cancellation, SwallowedAHundredThousandTimesDoesNotStarveTheLoop) {
+  log::set_level(log::Level::error);
   on_both_drivers(
       []() -> Task<> {
         int swallowed = 0;
@@ -165,6 +167,7 @@ TEST(Cancellation, SwallowedAHundredThousandTimesDoesNotStarveTheLoop) {
         EXPECT_GT(others, 1000);
       },
       1);
+  log::set_level(log::Level::warning);
 }
 
 const TaskLocal<std::string> request_id("request id");
@@ -211,7 +214,10 @@ TEST(Every, TakesPlainFunctionsAndRefusesAPeriodOfZero) {
     const auto plain = [&] { ++count; };
     co_await move_on_after(3ms, every(1ms, plain));
     EXPECT_GE(count, 1);
+    count = 0;
     EXPECT_THROW(co_await every(0ms, plain), UsageError);
+    EXPECT_THROW(co_await every(-1ms, plain), UsageError);
+    EXPECT_EQ(count, 0) << "it ran before it refused";
   });
 }
 
