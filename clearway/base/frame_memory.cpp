@@ -4,6 +4,7 @@
 #include <cstdlib>
 #include <mutex>
 #include <new>
+#include <utility>
 #include <vector>
 
 #if defined(__SANITIZE_ADDRESS__)
@@ -30,14 +31,27 @@ constexpr std::size_t slab_size = 64 * 1024;
 
 struct Block {
   Block* next;
+  Block* next_list;  // in the reserve, for the first of its list
 };
+static_assert(sizeof(Block) <= granularity);
 
 using FreeLists = std::array<Block*, class_count>;
 
-// Slabs of all threads, and the free blocks of threads that have ended.
+// The part of a slab that has not been carved yet.
+struct Remainder {
+  char* begin = nullptr;
+  char* end = nullptr;
+  [[nodiscard]] bool holds(std::size_t size) const noexcept {
+    return end - begin >= static_cast<std::ptrdiff_t>(size);
+  }
+};
+
+// Slabs of all threads, and what threads that have ended left: their free lists, each as a whole,
+// and the rests of their slabs.
 struct Reserve {
   std::mutex mutex;
   FreeLists lists{};
+  std::vector<Remainder> remainders;
   std::vector<void*> slabs;  // keeps them reachable for the leak checker
 };
 
@@ -50,8 +64,7 @@ struct ThreadState {
   FreeLists lists{};
   std::ptrdiff_t live = 0;
   std::size_t fail_countdown = 0;
-  char* slab_next = nullptr;
-  char* slab_end = nullptr;
+  Remainder slab;
 };
 
 constinit thread_local ThreadState state;
@@ -60,40 +73,70 @@ void give_to_reserve() noexcept {
   Reserve& shared = reserve();
   const std::lock_guard lock(shared.mutex);
   for (std::size_t index = 0; index < class_count; ++index) {
-    while (Block* block = state.lists[index]) {
-      state.lists[index] = block->next;
-      block->next = shared.lists[index];
-      shared.lists[index] = block;
-    }
+    Block* list = std::exchange(state.lists[index], nullptr);
+    if (list == nullptr) continue;
+    list->next_list = shared.lists[index];
+    shared.lists[index] = list;
   }
+  // There is room: take_slab() saw to it.
+  if (state.slab.holds(granularity)) shared.remainders.push_back(std::exchange(state.slab, {}));
 }
 
 struct ThreadEnd {
   ~ThreadEnd() { give_to_reserve(); }
 };
 
-void* refill(std::size_t index) {
+// Called before a thread keeps its first block.
+void register_thread() noexcept {
   static thread_local ThreadEnd at_thread_end;
   (void)at_thread_end;
+}
+
+// A remainder that holds `size`, from the reserve or new.
+Remainder take_slab(Reserve& shared, std::size_t size) {
+  const std::lock_guard lock(shared.mutex);
+  for (Remainder& remainder : shared.remainders) {
+    if (!remainder.holds(size)) continue;
+    const Remainder found = std::exchange(remainder, shared.remainders.back());
+    shared.remainders.pop_back();
+    return found;
+  }
+  if (shared.slabs.size() == shared.slabs.capacity()) {
+    shared.slabs.reserve(2 * shared.slabs.size() + 16);
+    shared.remainders.reserve(shared.slabs.capacity());
+  }
+  char* const slab = static_cast<char*>(::operator new(slab_size));
+  shared.slabs.push_back(slab);
+  return {slab, slab + slab_size};
+}
+
+void keep(Block* block, std::size_t index) noexcept {
+  block->next = state.lists[index];
+  state.lists[index] = block;
+}
+
+void* refill(std::size_t index) {
+  register_thread();
   const std::size_t size = (index + 1) * granularity;
   Reserve& shared = reserve();
   {
     const std::lock_guard lock(shared.mutex);
     if (Block* block = shared.lists[index]) {
+      shared.lists[index] = block->next_list;
       state.lists[index] = block->next;
-      shared.lists[index] = nullptr;
       return block;
     }
   }
-  if (state.slab_end - state.slab_next < static_cast<std::ptrdiff_t>(size)) {
-    void* slab = ::operator new(slab_size);
-    const std::lock_guard lock(shared.mutex);
-    shared.slabs.push_back(slab);
-    state.slab_next = static_cast<char*>(slab);
-    state.slab_end = state.slab_next + slab_size;
+  if (!state.slab.holds(size)) {
+    const Remainder before = std::exchange(state.slab, take_slab(shared, size));
+    // Too small for this block, and large enough for one of another size.
+    if (before.holds(granularity)) {
+      const auto left = static_cast<std::size_t>(before.end - before.begin);
+      keep(reinterpret_cast<Block*>(before.begin), left / granularity - 1);
+    }
   }
-  char* block = state.slab_next;
-  state.slab_next += size;
+  char* block = state.slab.begin;
+  state.slab.begin += size;
   return block;
 }
 
@@ -127,9 +170,16 @@ void release(void* block, std::size_t size) noexcept {
     ::operator delete(block);
     return;
   }
-  auto* free_block = static_cast<Block*>(block);
-  free_block->next = state.lists[index];
-  state.lists[index] = free_block;
+  // A thread may get its blocks from others.
+  if (state.lists[index] == nullptr) [[unlikely]]
+    register_thread();
+  keep(static_cast<Block*>(block), index);
+}
+
+std::size_t slab_bytes() noexcept {
+  Reserve& shared = reserve();
+  const std::lock_guard lock(shared.mutex);
+  return shared.slabs.size() * slab_size;
 }
 
 std::ptrdiff_t live_blocks() noexcept { return state.live; }
