@@ -13,6 +13,8 @@ std::string_view to_string(NetPhase phase) noexcept {
       return "resolve";
     case NetPhase::connect:
       return "connect";
+    case NetPhase::handshake:
+      return "handshake";
     case NetPhase::listen:
       return "listen";
     case NetPhase::accept:

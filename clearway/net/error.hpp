@@ -11,7 +11,7 @@
 namespace clearway {
 
 // What a connection was doing.
-enum class NetPhase { resolve, connect, listen, accept, read, write };
+enum class NetPhase { resolve, connect, handshake, listen, accept, read, write };
 
 // "resolve", "connect", …
 std::string_view to_string(NetPhase phase) noexcept;

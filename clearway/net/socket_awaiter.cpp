@@ -4,8 +4,13 @@
 
 namespace clearway::detail {
 
+bool SocketAwaiter::submit_once() {
+  if (transport_ != nullptr) return transport_->submit(*this);
+  return Loop::current_or_null()->driver().submit(*this);
+}
+
 bool SocketAwaiter::submit_operation() {
-  if (!Loop::current_or_null()->driver().submit(*this)) return true;
+  if (!submit_once()) return true;
   ended();
   return !done_at_once();
 }
@@ -19,6 +24,12 @@ void SocketAwaiter::completed() {
   }
 }
 
-void SocketAwaiter::stop() noexcept { Loop::current_or_null()->driver().cancel(*this); }
+void SocketAwaiter::stop() noexcept {
+  if (transport_ != nullptr) {
+    transport_->cancel(*this);
+  } else {
+    Loop::current_or_null()->driver().cancel(*this);
+  }
+}
 
 }  // namespace clearway::detail

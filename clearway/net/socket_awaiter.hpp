@@ -3,6 +3,7 @@
 #include <coroutine>
 
 #include <clearway/loop/operation.hpp>
+#include <clearway/net/transport.hpp>
 #include <clearway/task/waiter.hpp>
 
 namespace clearway::detail {
@@ -15,7 +16,11 @@ class SocketAwaiter : public Waiter, protected Operation {
   bool await_ready() const noexcept { return false; }
 
  protected:
+  // Null `transport`: the operation is the driver's.
+  explicit SocketAwaiter(Transport* transport = nullptr) noexcept : transport_(transport) {}
   ~SocketAwaiter() = default;
+
+  bool submit_once();
 
   // After begin(): the rest of await_suspend where one operation of the driver is all there is to
   // do; gives what await_suspend gives.
@@ -24,6 +29,9 @@ class SocketAwaiter : public Waiter, protected Operation {
   void stop() noexcept override;
   // Called once when the operation has ended, before the frame is resumed.
   virtual void ended() noexcept {}
+
+ private:
+  Transport* transport_;
 };
 
 }  // namespace clearway::detail

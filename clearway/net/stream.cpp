@@ -12,6 +12,12 @@ namespace clearway {
 Stream::Stream(Handle handle, const Address& peer)
     : loop_(&Loop::current()), handle_(handle), peer_(peer) {}
 
+Stream::Stream(TransportPointer transport, const Address& peer)
+    : loop_(&Loop::current()),
+      handle_(transport->handle()),
+      transport_(std::move(transport)),
+      peer_(peer) {}
+
 Stream::Stream(Stream&& other) noexcept { *this = std::move(other); }
 
 Stream& Stream::operator=(Stream&& other) noexcept {
@@ -20,6 +26,7 @@ Stream& Stream::operator=(Stream&& other) noexcept {
   close();
   loop_ = other.loop_;
   handle_ = std::exchange(other.handle_, no_handle);
+  transport_ = std::move(other.transport_);
   ended_ = std::exchange(other.ended_, false);
   buffer_ = std::move(other.buffer_);
   bytes_read_ = other.bytes_read_;
@@ -141,7 +148,11 @@ Task<std::string> Stream::read_all(std::size_t limit) {
 }
 
 Task<> Stream::shutdown_write() {
-  const int error = is_open() ? loop_->driver().shutdown(handle_, SHUT_WR) : -EBADF;
+  int error = -EBADF;
+  if (is_open()) {
+    error = transport_ != nullptr ? transport_->shutdown_write()
+                                  : loop_->driver().shutdown(handle_, SHUT_WR);
+  }
   // A connection that is gone has no direction left to end.
   if (error != 0 && error != -ENOTCONN) {
     throw NetError::from_code(
@@ -157,16 +168,27 @@ void Stream::close() noexcept {
   if (loop_ != Loop::current_or_null()) {
     log::write(log::Level::error, "net",
                "a stream is destroyed after its loop, or on another thread; it stays open");
+    static_cast<void>(transport_.release());  // and so is its layer, which the driver may be using
     return;
   }
-  loop_->driver().close(handle);
+  if (transport_ != nullptr) {
+    transport_.reset();
+  } else {
+    loop_->driver().close(handle);
+  }
 }
 
 void Stream::reset() noexcept {
   if (!is_open()) return;
   assert(!reading_ && !writing_);
-  if (loop_ == Loop::current_or_null()) loop_->driver().reset(std::exchange(handle_, no_handle));
-  close();
+  if (loop_ != Loop::current_or_null()) {
+    close();
+  } else if (transport_ != nullptr) {
+    handle_ = no_handle;
+    transport_.release()->reset();
+  } else {
+    loop_->driver().reset(std::exchange(handle_, no_handle));
+  }
 }
 
 Address Stream::local() const {
@@ -180,8 +202,21 @@ Address Stream::local() const {
 }
 
 Handle Stream::release() noexcept {
-  assert(!reading_ && !writing_ && buffer_.empty());
+  assert(!reading_ && !writing_ && buffer_.empty() && transport_ == nullptr);
   return std::exchange(handle_, no_handle);
+}
+
+bool Stream::submit(Operation& operation) {
+  if (transport_ != nullptr) return transport_->submit(operation);
+  return Loop::current().driver().submit(operation);
+}
+
+void Stream::cancel(Operation& operation) noexcept {
+  if (transport_ != nullptr) {
+    transport_->cancel(operation);
+  } else {
+    loop_->driver().cancel(operation);
+  }
 }
 
 StreamPair stream_pair() {

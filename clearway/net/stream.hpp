@@ -25,6 +25,7 @@
 #include <clearway/loop/address.hpp>
 #include <clearway/net/read_buffer.hpp>
 #include <clearway/net/stream_operations.hpp>
+#include <clearway/net/transport.hpp>
 #include <clearway/task/task.hpp>
 
 namespace clearway {
@@ -37,6 +38,8 @@ class Stream {
   Stream() noexcept = default;
   // Takes over a connected handle of the running loop's driver.
   Stream(Handle handle, const Address& peer);
+  // The same through a layer of its own, such as TLS.
+  Stream(TransportPointer transport, const Address& peer);
   // No operation may be under way on either stream.
   Stream(Stream&& other) noexcept;
   Stream& operator=(Stream&& other) noexcept;
@@ -102,12 +105,21 @@ class Stream {
   [[nodiscard]] const Address& peer() const noexcept { return peer_; }
   // Throws NetError when the stream is closed.
   [[nodiscard]] Address local() const;
-  // Bytes that the kernel has given and taken since the stream was made.
+  // Bytes that were read and written since the stream was made, those of this stream: a layer such
+  // as TLS sends others for them.
   [[nodiscard]] std::uint64_t bytes_read() const noexcept { return bytes_read_; }
   [[nodiscard]] std::uint64_t bytes_written() const noexcept { return bytes_written_; }
   [[nodiscard]] Handle handle() const noexcept { return handle_; }
-  // Gives up the handle, open; the buffer must be empty, and no operation may be under way.
+  // Gives up the handle, open; the buffer must be empty, no operation under way, and no transport
+  // there.
   Handle release() noexcept;
+
+  // For owners of operations of their own, of kind receive, send or readable: as the driver's
+  // submit() and cancel(), through the transport if there is one.
+  bool submit(Operation& operation);
+  void cancel(Operation& operation) noexcept;
+  // The layer that this stream goes through; null for most.
+  [[nodiscard]] Transport* transport() const noexcept { return transport_.get(); }
 
  private:
   friend class detail::StreamAwaiter;
@@ -118,6 +130,7 @@ class Stream {
 
   Loop* loop_ = nullptr;
   Handle handle_ = no_handle;
+  TransportPointer transport_;
   bool reading_ = false;
   bool writing_ = false;
   bool ended_ = false;

@@ -7,6 +7,9 @@
 
 namespace clearway::detail {
 
+StreamAwaiter::StreamAwaiter(Stream& stream) noexcept
+    : SocketAwaiter(stream.transport()), stream_(stream) {}
+
 void StreamAwaiter::check(NetPhase phase, bool busy) const {
   const char* const verb = phase == NetPhase::read ? "read from" : "write to";
   if (!stream_.is_open()) {
@@ -26,6 +29,9 @@ void StreamAwaiter::check(NetPhase phase, bool busy) const {
 }
 
 void StreamAwaiter::fail(NetPhase phase) const {
+  if (const Transport* transport = stream_.transport()) {
+    transport->explain(phase, static_cast<int>(-result));
+  }
   throw NetError::from_code(
       phase,
       fmt::format("cannot {} {}", phase == NetPhase::read ? "read from" : "write to",
@@ -122,7 +128,7 @@ bool WriteAwaiter::load() noexcept {
 // Submits until all is taken, the driver waits (false), or it fails.
 bool WriteAwaiter::advance() {
   while (load()) {
-    if (!Loop::current_or_null()->driver().submit(*this)) return false;
+    if (!submit_once()) return false;
     if (!account()) return true;
   }
   return true;

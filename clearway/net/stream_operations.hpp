@@ -20,7 +20,7 @@ namespace detail {
 
 class StreamAwaiter : public SocketAwaiter {
  protected:
-  explicit StreamAwaiter(Stream& stream) noexcept : stream_(stream) {}
+  explicit StreamAwaiter(Stream& stream) noexcept;
   ~StreamAwaiter() = default;
 
   // Throws UsageError when the stream is another loop's or `busy`, NetError when it is closed.

@@ -75,6 +75,8 @@ void run_world(const SimulationOptions& options, const std::string& where,
       problem = error.what();
     }
     frame.destroy();
+    // Sockets whose owners wait for operations that the driver ends late are closed by then.
+    while (loop.driver().open_handles() > 0 && !loop.driver().stuck()) loop.driver().wait(never);
     if (problem.empty() && loop.timers().size() > 0) {
       problem = fmt::format("{} timers left over", loop.timers().size());
     }
