@@ -90,22 +90,31 @@ TEST(ThreadCall, CancellingWaitsForTheFunctionAndKeepsItsResult) {
   }());
 }
 
+// What an abandoned call and its test know of each other.
+struct Abandoned {
+  std::atomic<bool> begun = false;
+  std::binary_semaphore gate{0};
+  std::binary_semaphore left{0};
+};
+
+void hang(const std::shared_ptr<Abandoned>& call) {
+  call->begun = true;
+  call->gate.acquire();
+  call->left.release();
+}
+
 TEST(ThreadCall, AnAbandonedThreadIsLeftBehind) {
-  const auto gate = std::make_shared<std::binary_semaphore>(0);
-  const auto left = std::make_shared<std::binary_semaphore>(0);
-  run([](std::shared_ptr<std::binary_semaphore> until,
-         std::shared_ptr<std::binary_semaphore> done) -> Task<> {
-    const auto hang = [](std::shared_ptr<std::binary_semaphore> wait_for,
-                         std::shared_ptr<std::binary_semaphore> then) {
-      wait_for->acquire();
-      then->release();
-    };
-    const auto outcome = co_await move_on_after(2ms, to_thread(abandonable, hang, until, done));
-    EXPECT_FALSE(outcome.has_value());
+  const auto call = std::make_shared<Abandoned>();
+  run([](std::shared_ptr<Abandoned> shared) -> Task<> {
+    co_await task_group([&](TaskGroup& group) -> Task<> {
+      auto left_behind = group.start([&] { return to_thread(abandonable, hang, shared); });
+      while (!shared->begun) co_await sleep(1ms);  // one that has not begun never runs
+      left_behind.cancel();
+    });
     EXPECT_EQ(co_await to_thread(twice, 1), 2);
-  }(gate, left));
-  gate->release();  // the run has ended, the thread has not
-  left->acquire();
+  }(call));
+  call->gate.release();  // the run has ended, the thread has not
+  call->left.acquire();
 }
 
 TEST(ThreadPool, SixHundredBlockingJobs) {
