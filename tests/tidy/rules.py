@@ -55,7 +55,7 @@ def floors(path, text, allowed_modules):
 
 
 _HEAVY = re.compile(
-    r"nlohmann/(?!json_fwd\.hpp)|ares\.h|zlib\.h|curl/|CLI/|boost/|gtest/|liburing")
+    r"nlohmann/(?!json_fwd\.hpp)|ares\.h|zlib\.h|openssl/|curl/|CLI/|boost/|gtest/|liburing")
 
 
 def third_party(path, text):

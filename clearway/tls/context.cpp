@@ -1,0 +1,150 @@
+#include <clearway/tls/context.hpp>
+
+#include <openssl/err.h>
+#include <openssl/ssl.h>
+#include <openssl/x509_vfy.h>
+#include <clearway/tls/certificate.hpp>
+#include <clearway/tls/core.hpp>
+#include <clearway/tls/engine.hpp>
+#include <clearway/tls/error.hpp>
+
+namespace clearway {
+
+namespace detail {
+
+void FreeTls::operator()(ssl_st* ssl) const noexcept { SSL_free(ssl); }
+void FreeTls::operator()(ssl_ctx_st* context) const noexcept { SSL_CTX_free(context); }
+void FreeTls::operator()(ssl_session_st* session) const noexcept { SSL_SESSION_free(session); }
+
+namespace {
+
+SslContextPointer make_context(const SSL_METHOD* method, TlsVersion least) {
+  SslContextPointer context(SSL_CTX_new(method));
+  if (context == nullptr) throw std::bad_alloc();
+  SSL_CTX_set_min_proto_version(context.get(),
+                                least == TlsVersion::tls1_3 ? TLS1_3_VERSION : TLS1_2_VERSION);
+  SSL_CTX_set_options(context.get(), SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION);
+  // Buffers are given back while nothing is in them: an idle connection costs little.
+  SSL_CTX_set_mode(context.get(), SSL_MODE_RELEASE_BUFFERS | SSL_MODE_AUTO_RETRY);
+  return context;
+}
+
+TlsEngine* engine_of(const SSL* ssl) { return static_cast<TlsEngine*>(SSL_get_app_data(ssl)); }
+
+// Gives 1 when the session is kept.
+int keep_new_session(SSL* ssl, SSL_SESSION* session) {
+  TlsEngine* engine = engine_of(ssl);
+  if (engine == nullptr) return 0;
+  engine->keep_session(SslSessionPointer(session));
+  return 1;
+}
+
+int note_certificate_request(SSL* ssl, void*) {
+  if (TlsEngine* engine = engine_of(ssl)) engine->note_certificate_request();
+  return 1;
+}
+
+int choose_protocol(SSL*, const unsigned char** chosen, unsigned char* length,
+                    const unsigned char* offered, unsigned offered_length, void* server) {
+  const std::string& ours = static_cast<const TlsServerCore*>(server)->alpn();
+  unsigned char* found = nullptr;
+  const int outcome =
+      SSL_select_next_proto(&found, length, reinterpret_cast<const unsigned char*>(ours.data()),
+                            static_cast<unsigned>(ours.size()), offered, offered_length);
+  *chosen = found;
+  return outcome == OPENSSL_NPN_NEGOTIATED ? SSL_TLSEXT_ERR_OK : SSL_TLSEXT_ERR_ALERT_FATAL;
+}
+
+}  // namespace
+
+TlsClientCore::TlsClientCore(const TlsClientOptions& options)
+    : options_(options), ssl_(make_context(TLS_client_method(), options.min_version)) {
+  SSL_CTX* context = ssl_.get();
+  if (options.verify) use_roots(context, options.roots);
+  if (!options.identity.empty()) use_identity(context, options.identity);
+  SSL_CTX_set_verify(context, options.verify ? SSL_VERIFY_PEER : SSL_VERIFY_NONE,
+                     judge_certificate);
+  if (const std::string alpn = alpn_list(options.alpn); !alpn.empty()) {
+    SSL_CTX_set_alpn_protos(context, reinterpret_cast<const unsigned char*>(alpn.data()),
+                            static_cast<unsigned>(alpn.size()));
+  }
+  SSL_CTX_set_cert_cb(context, note_certificate_request, nullptr);
+  SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
+  SSL_CTX_sess_set_new_cb(context, keep_new_session);
+}
+
+void TlsClientCore::keep_session(const std::string& server, SslSessionPointer session) {
+  const std::lock_guard lock(mutex_);
+  if (sessions_.size() >= most_servers && !sessions_.contains(server)) {
+    sessions_.erase(sessions_.begin());
+  }
+  std::vector<SslSessionPointer>& known = sessions_[server];
+  if (known.size() >= sessions_per_server) known.erase(known.begin());
+  known.push_back(std::move(session));
+}
+
+SslSessionPointer TlsClientCore::take_session(const std::string& server) {
+  const std::lock_guard lock(mutex_);
+  const auto found = sessions_.find(server);
+  if (found == sessions_.end()) return nullptr;
+  std::vector<SslSessionPointer>& known = found->second;
+  SSL_SESSION* latest = known.back().get();
+  const bool again = SSL_SESSION_get_protocol_version(latest) < TLS1_3_VERSION;
+  if (again) {
+    SSL_SESSION_up_ref(latest);
+    return SslSessionPointer(latest);
+  }
+  SslSessionPointer session = std::move(known.back());
+  known.pop_back();
+  if (known.empty()) sessions_.erase(found);
+  return session;
+}
+
+TlsServerCore::TlsServerCore(const TlsServerOptions& options)
+    : options_(options),
+      alpn_(alpn_list(options.alpn)),
+      ssl_(make_context(TLS_server_method(), options.min_version)) {
+  SSL_CTX* context = ssl_.get();
+  if (options.identity.empty()) {
+    throw TlsError(NetPhase::handshake, TlsReason::configuration,
+                   "a TLS server needs a certificate and its private key "
+                   "(TlsServerOptions::identity)");
+  }
+  use_identity(context, options.identity);
+  if (options.client_certificates != ClientCertificates::none) {
+    if (options.client_roots.empty()) {
+      throw TlsError(NetPhase::handshake, TlsReason::configuration,
+                     "a server that asks for client certificates needs to know who may vouch for "
+                     "clients (TlsServerOptions::client_roots)");
+    }
+    use_roots(context, options.client_roots);
+    const bool required = options.client_certificates == ClientCertificates::required;
+    SSL_CTX_set_verify(context, SSL_VERIFY_PEER | (required ? SSL_VERIFY_FAIL_IF_NO_PEER_CERT : 0),
+                       judge_certificate);
+  }
+  if (!alpn_.empty()) SSL_CTX_set_alpn_select_cb(context, choose_protocol, this);
+  // Clients resume with tickets, which keep no memory here.
+  SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);
+  constexpr unsigned char name[] = "clearway";
+  SSL_CTX_set_session_id_context(context, name, sizeof name - 1);
+}
+
+}  // namespace detail
+
+TlsClientContext::TlsClientContext() : TlsClientContext(TlsClientOptions()) {}
+TlsClientContext::TlsClientContext(const TlsClientOptions& options)
+    : core_(std::make_shared<detail::TlsClientCore>(options)) {}
+
+const TlsClientContext& TlsClientContext::standard() {
+  static const TlsClientContext context;
+  return context;
+}
+
+const TlsClientOptions& TlsClientContext::options() const noexcept { return core_->options(); }
+
+TlsServerContext::TlsServerContext(const TlsServerOptions& options)
+    : core_(std::make_shared<detail::TlsServerCore>(options)) {}
+
+const TlsServerOptions& TlsServerContext::options() const noexcept { return core_->options(); }
+
+}  // namespace clearway

@@ -1,0 +1,122 @@
+#include <clearway/tls/handshake.hpp>
+
+#include <cerrno>
+
+#include <fmt/format.h>
+#include <clearway/net/socket_awaiter.hpp>
+#include <clearway/tls/core.hpp>
+#include <clearway/tls/transport.hpp>
+
+namespace clearway {
+
+namespace {
+
+// Awaits the end of the handshake; gives 0 or a positive errno value, ETIMEDOUT when the time is
+// over.
+class HandshakeAwaiter final : public detail::SocketAwaiter, private Timer {
+ public:
+  HandshakeAwaiter(detail::TlsTransport& transport, Instant deadline) noexcept
+      : SocketAwaiter(&transport), transport_(transport), deadline_(deadline) {
+    kind = Kind::writable;
+    handle = transport.handle();
+  }
+  template <class P>
+  bool await_suspend(std::coroutine_handle<P> frame) {
+    if (!begin(frame.promise())) return true;
+    const bool suspended = submit_operation();
+    if (pending) Loop::current().timers().set(*this, deadline_);
+    return suspended;
+  }
+  int await_resume() const {
+    throw_if_cancelled();
+    return static_cast<int>(-result);
+  }
+
+ private:
+  void expired() override {
+    timed_out_ = true;
+    transport_.cancel(*this);
+  }
+  void completed() override {
+    Loop::current().timers().cancel(*this);
+    if (timed_out_ && result == -ECANCELED) result = -ETIMEDOUT;
+    SocketAwaiter::completed();
+  }
+
+  detail::TlsTransport& transport_;
+  Instant deadline_;
+  bool timed_out_ = false;
+};
+
+class HandshakeOperation {
+ public:
+  HandshakeOperation(detail::TlsTransport& transport, Instant deadline) noexcept
+      : transport_(&transport), deadline_(deadline) {}
+  HandshakeAwaiter operator co_await() const noexcept { return {*transport_, deadline_}; }
+
+ private:
+  detail::TlsTransport* transport_;
+  Instant deadline_;
+};
+
+void require_open(const Stream& stream) {
+  if (!stream.is_open()) {
+    throw NetError(NetPhase::handshake, "cannot start TLS on a stream that is closed", EBADF);
+  }
+  if (stream.transport() != nullptr) {
+    throw UsageError(fmt::format("the stream to {} speaks TLS already", stream.peer().to_string()));
+  }
+}
+
+// Moves the socket, and what has come from it already, into a transport that `make` makes of the
+// handle.
+template <class Make>
+Stream with_transport(Stream& stream, Make make) {
+  require_open(stream);
+  const ReadBuffer early = stream.take_buffer();
+  const Address peer = stream.peer();
+  auto transport = std::unique_ptr<detail::TlsTransport, CloseTransport>(make(stream.handle()));
+  static_cast<void>(stream.release());
+  transport->engine().feed(early.view());
+  return {TransportPointer(std::move(transport)), peer};
+}
+
+Task<> shake_hands(Stream& stream, Duration allowed) {
+  auto& transport = static_cast<detail::TlsTransport&>(*stream.transport());
+  const Instant deadline = after(Loop::current().now(), allowed);
+  const int code = co_await HandshakeOperation(transport, deadline);
+  if (code == ETIMEDOUT) {
+    const double seconds = std::chrono::duration<double>(allowed).count();
+    throw TlsError(NetPhase::handshake, TlsReason::timed_out,
+                   fmt::format("no TLS connection to {}: no handshake within {:.3g} s",
+                               transport.who(), seconds),
+                   code);
+  }
+  if (code != 0) transport.explain(NetPhase::handshake, code);
+}
+
+}  // namespace
+
+Task<Stream> start_tls_client(Stream stream, std::string host, TlsClientContext context) {
+  Stream secured = with_transport(stream, [&](Handle handle) {
+    return new detail::TlsTransport(handle, stream.peer(), context.core(), host);
+  });
+  co_await shake_hands(secured, context.options().handshake_timeout);
+  co_return std::move(secured);
+}
+
+Task<Stream> start_tls_server(Stream stream, TlsServerContext context) {
+  Stream secured = with_transport(stream, [&](Handle handle) {
+    return new detail::TlsTransport(handle, stream.peer(), context.core());
+  });
+  co_await shake_hands(secured, context.options().handshake_timeout);
+  co_return std::move(secured);
+}
+
+Task<Stream> tls_connect(std::string host, std::uint16_t port, TlsClientContext context,
+                         ConnectOptions options) {
+  Stream stream = co_await connect(host, port, options);
+  co_return co_await start_tls_client(std::move(stream), std::move(host), std::move(context));
+}
+
+}  // namespace clearway
