@@ -87,27 +87,33 @@ void EpollDriver::wait(Instant deadline) {
 }
 
 // A timeout of nanoseconds, so that the loop neither wakes early nor sleeps a whole tick too long.
+// An interruption is no reason to return: a signal's handler says wake().
 int EpollDriver::wait_for_events(Instant deadline) {
-  ++calls_.wait;
-  Duration timeout = Duration::zero();
-  if (deadline != Instant::min() && deadline != never) {
-    timeout = std::max(Duration::zero(), deadline - now());
-  }
-  if (has_pwait2_) {
-    const timespec limit{.tv_sec = timeout.count() / 1'000'000'000,
-                         .tv_nsec = timeout.count() % 1'000'000'000};
-    const int count = ::epoll_pwait2(epoll_.get(), events_.data(), batch,
-                                     deadline == never ? nullptr : &limit, nullptr);
+  for (;;) {
+    ++calls_.wait;
+    Duration timeout = Duration::zero();
+    if (deadline != Instant::min() && deadline != never) {
+      timeout = std::max(Duration::zero(), deadline - now());
+    }
+    int count = 0;
+    if (has_pwait2_) {
+      const timespec limit{.tv_sec = timeout.count() / 1'000'000'000,
+                           .tv_nsec = timeout.count() % 1'000'000'000};
+      count = ::epoll_pwait2(epoll_.get(), events_.data(), batch,
+                             deadline == never ? nullptr : &limit, nullptr);
+      // A kernel before 5.11, or a seccomp filter that does not know it.
+      if (count < 0 && errno != EINTR) has_pwait2_ = false;
+    } else {
+      int milliseconds = -1;
+      if (deadline != never) {
+        const auto whole = (timeout.count() + 999'999) / 1'000'000;
+        milliseconds = static_cast<int>(std::min<std::int64_t>(whole, 1'000'000));
+      }
+      count = ::epoll_wait(epoll_.get(), events_.data(), batch, milliseconds);
+      if (count < 0 && errno != EINTR) return 0;
+    }
     if (count >= 0) return count;
-    if (errno == EINTR) return 0;
-    has_pwait2_ = false;  // a kernel before 5.11, or a seccomp filter that does not know it
   }
-  int milliseconds = -1;
-  if (deadline != never) {
-    const auto whole = (timeout.count() + 999'999) / 1'000'000;
-    milliseconds = static_cast<int>(std::min<std::int64_t>(whole, 1'000'000));
-  }
-  return std::max(0, ::epoll_wait(epoll_.get(), events_.data(), batch, milliseconds));
 }
 
 void EpollDriver::handle_event(const epoll_event& event) {

@@ -9,7 +9,9 @@ namespace driver_tests {
 
 using namespace clearway;
 
-INSTANTIATE_TEST_SUITE_P(Drivers, DriverTest, ::testing::Values("epoll", "simulated"),
+INSTANTIATE_TEST_SUITE_P(Drivers, DriverTest,
+                         ::testing::Values("epoll", "uring", "uring_cooperative", "uring_plain",
+                                           "simulated"),
                          [](const auto& info) { return std::string(info.param); });
 
 TEST_P(DriverTest, ConnectsAndAccepts) {

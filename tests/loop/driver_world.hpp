@@ -1,7 +1,7 @@
 #pragma once
 
-// What the driver conformance suite runs on: every test body once over epoll, and over the
-// simulated driver with many seeds.
+// What the driver conformance suite runs on: every test body once over epoll, over io_uring as new
+// and as old kernels have it, and over the simulated driver with many seeds.
 
 #include <cstring>
 #include <functional>
@@ -9,23 +9,37 @@
 #include <string>
 
 #include <gtest/gtest.h>
+#include <clearway/base/error.hpp>
 #include <clearway/loop/epoll_driver.hpp>
 #include <clearway/loop/simulated_driver.hpp>
+#include <clearway/loop/uring_driver.hpp>
 
 namespace driver_tests {
 
 using clearway::Address;
 using clearway::after;
 using clearway::Driver;
+using clearway::EpollDriver;
 using clearway::Handle;
 using clearway::Instant;
-using clearway::make_default_driver;
 using clearway::no_handle;
 using clearway::Operation;
 using clearway::SimulatedDriver;
 using clearway::SimulationOptions;
+using clearway::UringDriver;
+using clearway::UringRung;
 
 constexpr std::uint64_t seeds = 1000;
+
+// Null, and why, where the kernel has no io_uring for us.
+inline std::unique_ptr<UringDriver> make_uring(UringRung highest, std::string& refusal) {
+  try {
+    return std::make_unique<UringDriver>(highest);
+  } catch (const clearway::SystemError& error) {
+    refusal = error.what();
+    return nullptr;
+  }
+}
 
 // An operation that remembers that it completed.
 class Probe : public Operation {
@@ -157,10 +171,22 @@ struct Pair {
 
 class DriverTest : public ::testing::TestWithParam<const char*> {
  protected:
-  // Runs `body` in one world over epoll, or in one per seed.
+  // Runs `body` in one world over a real driver, or in one per seed.
   static void each(const std::function<void(World&)>& body, SimulationOptions options = {}) {
-    if (std::strcmp(GetParam(), "epoll") == 0) {
-      World world(make_default_driver());
+    const std::string_view kind = GetParam();
+    if (kind == "epoll") {
+      World world(std::make_unique<EpollDriver>());
+      body(world);
+      return;
+    }
+    if (kind != "simulated") {
+      std::string refusal;
+      auto driver = make_uring(kind == "uring"               ? UringRung::deferred
+                               : kind == "uring_cooperative" ? UringRung::cooperative
+                                                             : UringRung::plain,
+                               refusal);
+      if (driver == nullptr) GTEST_SKIP() << refusal;
+      World world(std::move(driver));
       body(world);
       return;
     }
