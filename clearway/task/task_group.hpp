@@ -38,6 +38,7 @@ class ChildBase : public Completion, public Ready, public ListNode<ChildBase> {
   ChildBase(TaskGroup& group, Site site) noexcept : group_(&group), site_(site) {}
   virtual ~ChildBase() = default;
 
+  [[nodiscard]] int references() const noexcept { return references_; }
   void retain() noexcept { ++references_; }
   void drop() noexcept {
     if (--references_ == 0) delete this;
@@ -121,6 +122,8 @@ class Child final : public ChildResult<T> {
 
 template <class T>
 class JoinChildAwaiter;
+template <class T>
+class TakeChildAwaiter;
 
 }  // namespace detail
 
@@ -147,7 +150,11 @@ class TaskHandle {
   // Waits for the child's end. Gives a reference to its result, which lives as long as a handle;
   // throws its error, or UsageError when it was cancelled. Cancelling this wait leaves the child
   // running.
-  detail::JoinChildAwaiter<T> operator co_await() const noexcept;
+  detail::JoinChildAwaiter<T> operator co_await() const& noexcept;
+  // The same for a temporary, as in `auto user = co_await group.start(load_user, id)`: gives the
+  // result itself. It is copied when other handles refer to the child, otherwise, and where it
+  // cannot be copied, moved.
+  detail::TakeChildAwaiter<T> operator co_await() && noexcept;
 
  private:
   detail::ChildResult<T>* child_;
@@ -231,7 +238,7 @@ class TaskGroup : public detail::Join {
 namespace detail {
 
 template <class T>
-class JoinChildAwaiter final : public Waiter, private ChildBase::Joiner {
+class JoinChildAwaiter : public Waiter, private ChildBase::Joiner {
  public:
   explicit JoinChildAwaiter(ChildResult<T>& child) noexcept : child_(&child) { child.retain(); }
   ~JoinChildAwaiter() { child_->drop(); }
@@ -257,7 +264,26 @@ class JoinChildAwaiter final : public Waiter, private ChildBase::Joiner {
     wake_cancelled();
   }
 
+ protected:
   ChildResult<T>* child_;
+};
+
+template <class T>
+class TakeChildAwaiter final : public JoinChildAwaiter<T> {
+ public:
+  using JoinChildAwaiter<T>::JoinChildAwaiter;
+  T await_resume() {
+    if constexpr (std::is_void_v<T> || std::is_reference_v<T>) {
+      return JoinChildAwaiter<T>::await_resume();
+    } else {
+      T& value = JoinChildAwaiter<T>::await_resume();
+      if constexpr (std::is_copy_constructible_v<T>) {
+        // The handle that is awaited and this awaiter are two.
+        if (this->child_->references() > 2) return T(std::as_const(value));
+      }
+      return std::move(value);
+    }
+  }
 };
 
 // Throws the child's error; UsageError when it was cancelled.
@@ -289,7 +315,7 @@ class GroupAwaiter final : public TaskGroup {
     launch(frame_.promise(), *this);
     return close();
   }
-  auto await_resume() {
+  decltype(auto) await_resume() {
     finish();
     // A body that ended because its own group was cancelled has simply ended.
     if constexpr (std::is_void_v<T>) {
@@ -319,8 +345,12 @@ class [[nodiscard("co_await it")]] GroupOf {
 }  // namespace detail
 
 template <class T>
-detail::JoinChildAwaiter<T> TaskHandle<T>::operator co_await() const noexcept {
+detail::JoinChildAwaiter<T> TaskHandle<T>::operator co_await() const& noexcept {
   return detail::JoinChildAwaiter<T>(*child_);
+}
+template <class T>
+detail::TakeChildAwaiter<T> TaskHandle<T>::operator co_await() && noexcept {
+  return detail::TakeChildAwaiter<T>(*child_);
 }
 
 // Awaits `body(group)` and every child that was started on the group; gives the body's result.
