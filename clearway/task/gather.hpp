@@ -98,7 +98,8 @@ class Pump : public Join {
 // T's results of children in the order of the range. A vector, except for bool, whose vector has no
 // references to its elements.
 template <class T>
-using Results = std::conditional_t<std::is_same_v<T, bool>, std::deque<bool>, std::vector<T>>;
+using Results =
+    std::conditional_t<std::is_same_v<T, bool>, std::deque<bool>, std::vector<Unvoid<T>>>;
 
 template <class T>
 class RangeChild final : public Completion {

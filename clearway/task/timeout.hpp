@@ -1,6 +1,10 @@
 #pragma once
 
 // Combinators around one task: deadlines, results instead of exceptions, shields, cleanup.
+//
+// Where the result of a Task<T&> has to be kept, in an optional, a Result, a tuple or a vector, it
+// is a std::reference_wrapper<T>; this holds for gather, race and the others too. Where it is
+// simply passed on (timeout, shielded, finally) it stays a T&.
 
 #include <functional>
 #include <optional>
@@ -23,8 +27,12 @@ OwnedFrame<await_result_t<D>> take_frame(D& description) {
   return own(std::move(description));
 }
 
+// What keeps a T.
 template <class T>
-using Unvoid = std::conditional_t<std::is_void_v<T>, std::monostate, T>;
+using Kept = std::conditional_t<std::is_reference_v<T>,
+                                std::reference_wrapper<std::remove_reference_t<T>>, T>;
+template <class T>
+using Unvoid = std::conditional_t<std::is_void_v<T>, std::monostate, Kept<T>>;
 
 // Runs one frame in a scope of its own.
 template <class T, class Scope>
@@ -124,14 +132,14 @@ template <class T>
 class ResultAwaiter : public TaskAwaiter<T> {
  public:
   using TaskAwaiter<T>::TaskAwaiter;
-  Result<T> await_resume() {
+  Result<Kept<T>> await_resume() {
     auto& promise = this->frame.promise();
     if (promise.error != nullptr && !promise.ended_cancelled()) return promise.error;
     if constexpr (std::is_void_v<T>) {
       promise.take();
       return {};
     } else {
-      return promise.take();
+      return Result<Kept<T>>(promise.take());
     }
   }
 };
