@@ -1,6 +1,6 @@
 #pragma once
 
-// The threads behind to_thread(): made on demand, up to 512 per loop, and ended after ten seconds
+// The threads behind to_thread(): made on demand, up to a limit per loop, and ended after some time
 // without work. Jobs beyond the limit wait in order.
 
 #include <chrono>
@@ -11,7 +11,17 @@
 #include <clearway/base/list.hpp>
 #include <clearway/loop/loop.hpp>
 
-namespace clearway::detail {
+namespace clearway {
+
+// How to_thread() makes threads.
+struct ThreadOptions {
+  // Threads at once; those that are left behind by abandoned calls do not count. At least one.
+  std::size_t limit = 512;
+  // How long a thread without work is kept.
+  Duration idle = std::chrono::seconds(10);
+};
+
+namespace detail {
 
 // One function to run in a thread. The pool never owns it.
 class ThreadJob : public ListNode<ThreadJob> {
@@ -24,13 +34,13 @@ class ThreadJob : public ListNode<ThreadJob> {
 
 class ThreadPool final : public LoopService {
  public:
-  static constexpr std::size_t thread_limit = 512;
-  static constexpr std::chrono::seconds idle_limit{10};
-
   explicit ThreadPool(Loop& loop);
   // Waits for idle threads to end; threads inside an abandoned job are left to themselves.
   ~ThreadPool() override;
 
+  // For jobs that are submitted, and threads that become idle, from now on. Throws UsageError when
+  // no thread is allowed.
+  void configure(ThreadOptions options);
   // Throws SystemError when no thread runs and none can be made.
   void submit(ThreadJob& job);
   // True: the job had not begun, and will not.
@@ -46,6 +56,7 @@ class ThreadPool final : public LoopService {
   };
   struct State {
     std::mutex mutex;
+    ThreadOptions options;
     std::condition_variable work;
     std::condition_variable ended;
     List<ThreadJob> jobs;
@@ -57,8 +68,10 @@ class ThreadPool final : public LoopService {
     bool closing = false;
   };
   static void serve(const std::shared_ptr<State>& state);
+  void make_thread();
 
   std::shared_ptr<State> state_;
 };
 
-}  // namespace clearway::detail
+}  // namespace detail
+}  // namespace clearway

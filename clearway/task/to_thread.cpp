@@ -1,6 +1,12 @@
 #include <clearway/task/to_thread.hpp>
 
-namespace clearway::detail {
+namespace clearway {
+
+void set_thread_options(ThreadOptions options) {
+  Loop::current().service<detail::ThreadPool>().configure(options);
+}
+
+namespace detail {
 
 bool ThreadWaiter::suspend(PromiseBase& frame, ThreadJob& job) {
   if (!begin(frame)) return false;
@@ -23,4 +29,5 @@ bool ThreadWaiter::withdraw() noexcept {
   return not_begun;
 }
 
-}  // namespace clearway::detail
+}  // namespace detail
+}  // namespace clearway

@@ -167,6 +167,10 @@ class [[nodiscard("co_await it")]] ToThread {
 
 }  // namespace detail
 
+// How to_thread() makes threads on this thread's loop, from now on. Throws UsageError when the
+// options allow no thread.
+void set_thread_options(ThreadOptions options);
+
 // Gives function(args...), run in a thread; throws what it throws.
 template <class F, class... Args>
   requires(!std::is_same_v<std::decay_t<F>, Abandonable>)
