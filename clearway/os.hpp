@@ -1,0 +1,6 @@
+#pragma once
+
+// What the operating system has besides sockets: files, processes, signals.
+
+#include <clearway/clearway.hpp>
+#include <clearway/os/file.hpp>

@@ -1,0 +1,186 @@
+#include <clearway/os/file_calls.hpp>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdlib>
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <clearway/os/file.hpp>
+
+namespace clearway::detail {
+namespace {
+
+constexpr mode_t new_file_mode = 0666;  // less the umask
+
+// The directory that holds `path`; new names in it are on the disk once it has been synced.
+std::string directory_of(const std::string& path) {
+  const std::size_t slash = path.rfind('/');
+  if (slash == std::string::npos) return ".";
+  return slash == 0 ? "/" : path.substr(0, slash);
+}
+
+// Where a chain of symbolic links ends: the file that replacing must replace, not the link.
+std::string resolve_links(const std::string& path) {
+  char* const resolved = ::realpath(path.c_str(), nullptr);
+  if (resolved == nullptr) return path;
+  std::string result = resolved;
+  std::free(resolved);
+  return result;
+}
+
+// A file that is removed again unless it was renamed.
+class TemporaryFile {
+ public:
+  explicit TemporaryFile(const std::string& beside) : path_(beside + ".XXXXXX") {
+    file_ = Descriptor(::mkostemp(path_.data(), O_CLOEXEC));
+    if (!file_.valid()) throw FileError("write beside", beside, errno);
+  }
+  TemporaryFile(const TemporaryFile&) = delete;
+  TemporaryFile& operator=(const TemporaryFile&) = delete;
+  ~TemporaryFile() {
+    if (!kept_) ::unlink(path_.c_str());
+  }
+  [[nodiscard]] int descriptor() const noexcept { return file_.get(); }
+  [[nodiscard]] const std::string& path() const noexcept { return path_; }
+  void rename_to(const std::string& target) {
+    close_file(std::move(file_), path_);
+    if (::rename(path_.c_str(), target.c_str()) != 0) throw FileError("replace", target, errno);
+    kept_ = true;
+  }
+
+ private:
+  std::string path_;
+  Descriptor file_;
+  bool kept_ = false;
+};
+
+mode_t mode_for_replacement(const std::string& target) {
+  struct stat old{};
+  if (::stat(target.c_str(), &old) == 0) return old.st_mode & 07777;
+  const mode_t mask = ::umask(022);
+  ::umask(mask);
+  return new_file_mode & ~mask;
+}
+
+}  // namespace
+
+Descriptor open_file(const std::string& path, int flags, std::string_view verb) {
+  if (path.find('\0') != std::string::npos) throw FileError(verb, path, EINVAL);
+  for (;;) {
+    Descriptor file(::open(path.c_str(), flags | O_CLOEXEC, new_file_mode));
+    if (file.valid()) return file;
+    if (errno != EINTR) throw FileError(verb, path, errno);
+  }
+}
+
+std::string read_bytes(int descriptor, const std::string& path, std::int64_t offset,
+                       std::size_t size, bool whole) {
+  std::string bytes(size, '\0');
+  std::size_t done = 0;
+  while (done < size) {
+    char* const into = bytes.data() + done;
+    const ssize_t count = offset < 0 ? ::read(descriptor, into, size - done)
+                                     : ::pread(descriptor, into, size - done,
+                                               offset + static_cast<std::int64_t>(done));
+    if (count < 0 && errno == EINTR) continue;
+    if (count < 0) throw FileError("read", path, errno);
+    done += static_cast<std::size_t>(count);
+    if (count == 0 || !whole) break;
+  }
+  bytes.resize(done);
+  return bytes;
+}
+
+void write_bytes(int descriptor, const std::string& path, std::int64_t offset,
+                 std::string_view data) {
+  std::size_t done = 0;
+  while (done < data.size()) {
+    const char* const from = data.data() + done;
+    const std::size_t left = data.size() - done;
+    const ssize_t count =
+        offset < 0 ? ::write(descriptor, from, left)
+                   : ::pwrite(descriptor, from, left, offset + static_cast<std::int64_t>(done));
+    if (count < 0 && errno == EINTR) continue;
+    if (count < 0) {
+      throw FileError("write", path, errno,
+                      fmt::format(" ({} of {} bytes were written)", done, data.size()));
+    }
+    done += static_cast<std::size_t>(count);
+  }
+}
+
+void sync_file(int descriptor, const std::string& path) {
+  // What cannot be synced (a pipe, a device) has nothing to bring to a disk.
+  if (::fsync(descriptor) != 0 && errno != EINVAL && errno != EROFS) {
+    throw FileError("bring to the disk", path, errno);
+  }
+}
+
+void close_file(Descriptor descriptor, const std::string& path) {
+  // On Linux the descriptor is gone whatever close() says.
+  if (::close(descriptor.release()) != 0 && errno != EINTR) {
+    throw FileError("finish writing", path, errno);
+  }
+}
+
+void step_back(int descriptor, const std::string& path, std::size_t count) {
+  if (::lseek(descriptor, -static_cast<off_t>(count), SEEK_CUR) < 0) {
+    throw FileError("seek in", path, errno);
+  }
+}
+
+std::uint64_t size_of_file(int descriptor, const std::string& path) {
+  struct stat status{};
+  if (::fstat(descriptor, &status) != 0) throw FileError("ask the size of", path, errno);
+  return static_cast<std::uint64_t>(status.st_size);
+}
+
+void resize_file(int descriptor, const std::string& path, std::uint64_t size) {
+  if (::ftruncate(descriptor, static_cast<off_t>(size)) != 0) {
+    throw FileError("resize", path, errno);
+  }
+}
+
+std::string read_whole_file(const std::string& path, std::size_t limit) {
+  const Descriptor file = open_file(path, O_RDONLY, "read");
+  struct stat status{};
+  if (::fstat(file.get(), &status) != 0) throw FileError("read", path, errno);
+  if (S_ISDIR(status.st_mode)) throw FileError("read", path, EISDIR);
+  // Files that are made as they are read (/proc) say that they are empty, and others may grow.
+  std::string content;
+  std::size_t next = static_cast<std::size_t>(std::max<off_t>(status.st_size, 0)) + 1;
+  for (;;) {
+    next = std::clamp<std::size_t>(next, 4096, limit - content.size() + 1);
+    std::string piece = read_bytes(file.get(), path, -1, next, true);
+    const bool ended = piece.size() < next;
+    content = content.empty() ? std::move(piece) : content + piece;
+    if (content.size() > limit) {
+      throw FileError("read", path, EFBIG,
+                      fmt::format(" (more than the limit of {} bytes)", limit));
+    }
+    if (ended) return content;
+    next = content.size();
+  }
+}
+
+void replace_whole_file(const std::string& path, std::string_view data) {
+  if (path.empty() || path.find('\0') != std::string::npos) {
+    throw FileError("replace", path, EINVAL);
+  }
+  const std::string target = resolve_links(path);
+  TemporaryFile fresh(target);
+  if (::fchmod(fresh.descriptor(), mode_for_replacement(target)) != 0) {
+    throw FileError("set the permissions of", fresh.path(), errno);
+  }
+  write_bytes(fresh.descriptor(), target, -1, data);
+  sync_file(fresh.descriptor(), target);
+  fresh.rename_to(target);
+  const std::string directory = directory_of(target);
+  const Descriptor parent = open_file(directory, O_RDONLY | O_DIRECTORY, "open");
+  sync_file(parent.get(), directory);
+}
+
+}  // namespace clearway::detail
