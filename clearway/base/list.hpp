@@ -117,4 +117,84 @@ class List {
   Node head_;
 };
 
+// The same with a head of one pointer, for objects of which there are very many: elements come to
+// the front.
+template <class Tag>
+class StackNode {
+ public:
+  StackNode() noexcept = default;
+  StackNode(const StackNode&) = delete;
+  StackNode& operator=(const StackNode&) = delete;
+  ~StackNode() { unlink(); }
+
+  [[nodiscard]] bool linked() const noexcept { return place_ != nullptr; }
+  void unlink() noexcept {
+    if (place_ == nullptr) return;
+    *place_ = next_;
+    if (next_ != nullptr) next_->place_ = place_;
+    next_ = nullptr;
+    place_ = nullptr;
+  }
+
+ private:
+  template <class T, class U>
+  friend class Stack;
+
+  StackNode* next_ = nullptr;
+  StackNode** place_ = nullptr;  // what points at this node
+};
+
+template <class T, class Tag = T>
+class Stack {
+ public:
+  using Node = StackNode<Tag>;
+
+  Stack() noexcept = default;
+  Stack(const Stack&) = delete;
+  Stack& operator=(const Stack&) = delete;
+  ~Stack() {
+    while (first_ != nullptr) first_->unlink();
+  }
+
+  [[nodiscard]] bool empty() const noexcept { return first_ == nullptr; }
+
+  void push(T& element) noexcept {
+    Node& node = element;
+    assert(!node.linked());
+    node.next_ = first_;
+    node.place_ = &first_;
+    if (first_ != nullptr) first_->place_ = &node.next_;
+    first_ = &node;
+  }
+
+  T& pop() noexcept {
+    assert(!empty());
+    T& element = static_cast<T&>(*first_);
+    static_cast<Node&>(element).unlink();
+    return element;
+  }
+
+  // The first that was pushed comes to the front.
+  void reverse() noexcept {
+    Stack reversed;
+    while (!empty()) reversed.push(pop());
+    first_ = reversed.first_;
+    if (first_ != nullptr) first_->place_ = &first_;
+    reversed.first_ = nullptr;
+  }
+
+  // Calls `visit` for every element; the visited element may be unlinked by it.
+  template <class Visit>
+  void for_each(Visit visit) const {
+    for (Node* node = first_; node != nullptr;) {
+      Node* next = node->next_;
+      visit(static_cast<T&>(*node));
+      node = next;
+    }
+  }
+
+ private:
+  Node* first_ = nullptr;
+};
+
 }  // namespace clearway

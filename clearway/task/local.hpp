@@ -12,9 +12,12 @@
 
 namespace clearway {
 
-struct LocalBinding {
-  const void* key;
-  const void* value;
+// A scope in which a value is set.
+class LocalScope final : public CancelScope {
+ public:
+  LocalScope() noexcept : CancelScope(Kind::local) {}
+  const void* key = nullptr;
+  const void* value = nullptr;
 };
 
 // The value that is nearest to the running task; null outside tasks and where none is set.
@@ -39,16 +42,16 @@ class TaskLocal {
 namespace detail {
 
 template <class T, class V>
-class LocalAwaiter final : public ScopedAwaiter<T, CancelScope> {
+class LocalAwaiter final : public ScopedAwaiter<T, LocalScope> {
  public:
   LocalAwaiter(OwnedFrame<T> frame, const void* key, V value)
-      : ScopedAwaiter<T, CancelScope>(std::move(frame)),
-        value_(std::move(value)),
-        binding_{key, &value_} {}
+      : ScopedAwaiter<T, LocalScope>(std::move(frame)), value_(std::move(value)) {
+    this->scope_.key = key;
+    this->scope_.value = &value_;
+  }
   template <class P>
   bool await_suspend(std::coroutine_handle<P> parent) {
     this->scope_.enter(parent.promise().scope);
-    this->scope_.binding = &binding_;
     return this->start(parent.promise());
   }
   T await_resume() {
@@ -58,7 +61,6 @@ class LocalAwaiter final : public ScopedAwaiter<T, CancelScope> {
 
  private:
   V value_;
-  LocalBinding binding_;
 };
 
 template <class T, class V>

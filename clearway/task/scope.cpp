@@ -1,5 +1,7 @@
 #include <clearway/task/scope.hpp>
 
+#include <algorithm>
+
 #include <clearway/loop/loop.hpp>
 #include <clearway/task/waiter.hpp>
 
@@ -9,10 +11,19 @@ void CancelScope::enter(CancelScope* parent, bool shielded) noexcept {
   parent_ = parent;
   shielded_ = shielded;
   if (parent == nullptr) return;
-  parent->children_.push_back(*this);
-  if (shielded) return;
-  cancelled_ = called_ || parent->cancelled_;
-  limit(parent->deadline_);
+  parent->children_.push(*this);
+  if (!shielded) cancelled_ = called_ || parent->cancelled_;
+}
+
+Instant CancelScope::deadline() const noexcept {
+  Instant nearest = never;
+  for (const CancelScope* scope = this; scope != nullptr; scope = scope->parent_) {
+    if (scope->kind_ == Kind::deadline) {
+      nearest = std::min(nearest, static_cast<const DeadlineScope*>(scope)->deadline_);
+    }
+    if (scope->shielded_) break;
+  }
+  return nearest;
 }
 
 void CancelScope::cancel() noexcept {
@@ -23,7 +34,9 @@ void CancelScope::cancel() noexcept {
 void CancelScope::spread() noexcept {
   if (cancelled_) return;
   cancelled_ = true;
-  while (!waiting_.empty()) waiting_.pop_front().interrupt();
+  waiting_.reverse();  // who has waited longest is told first
+  while (!waiting_.empty()) waiting_.pop().interrupt();
+  children_.reverse();
   children_.for_each([](CancelScope& child) {
     if (!child.shielded_) child.spread();
   });

@@ -14,9 +14,9 @@ namespace clearway {
 
 class Waiter;
 struct ScopeTag;
-struct LocalBinding;
 
-class CancelScope : public ListNode<CancelScope> {
+// There is one in every child of a group, so it is kept small.
+class CancelScope : public StackNode<CancelScope> {
  public:
   CancelScope() noexcept = default;
   CancelScope(const CancelScope&) = delete;
@@ -29,48 +29,60 @@ class CancelScope : public ListNode<CancelScope> {
   [[nodiscard]] bool cancel_called() const noexcept { return called_; }
   // This scope or one around it was cancelled.
   [[nodiscard]] bool cancelled() const noexcept { return cancelled_; }
-  // The nearest deadline of this scope and those around it.
-  [[nodiscard]] Instant deadline() const noexcept { return deadline_; }
+  // The nearest deadline of this scope and those around it, as far as they reach into it.
+  [[nodiscard]] Instant deadline() const noexcept;
   [[nodiscard]] CancelScope* parent() const noexcept { return parent_; }
 
   // For combinators. Makes this scope a child of `parent` (null for the root). A shielded scope is
   // not reached by the cancellations and deadlines around it.
   void enter(CancelScope* parent, bool shielded = false) noexcept;
-  // Takes effect for awaits that begin later.
-  void limit(Instant deadline) noexcept {
-    if (deadline < deadline_) deadline_ = deadline;
-  }
   void leave() noexcept { unlink(); }
 
-  // A task-local value that is set for this scope; null for most.
-  const LocalBinding* binding = nullptr;
+  // Which class derives from it: some scopes know more.
+  enum class Kind : std::uint8_t { plain, deadline, local, child };
+  [[nodiscard]] Kind kind() const noexcept { return kind_; }
+  // The scopes directly in this one, the latest first.
+  [[nodiscard]] Stack<CancelScope>& children() noexcept { return children_; }
+  [[nodiscard]] const Stack<CancelScope>& children() const noexcept { return children_; }
+
+ protected:
+  explicit CancelScope(Kind kind) noexcept : kind_(kind) {}
 
  private:
   friend class Waiter;
   void spread() noexcept;
 
-  bool called_ = false;
-  bool cancelled_ = false;
-  bool shielded_ = false;
-  // Which frame was refused an await again and again here, abridged, and how often; see waiter.cpp.
-  std::uint16_t refused_frame_ = 0;
-  std::uint16_t refusals_ = 0;
   CancelScope* parent_ = nullptr;
-  Instant deadline_ = never;
-  List<CancelScope> children_;
-  List<Waiter, ScopeTag> waiting_;
+  Stack<CancelScope> children_;
+  Stack<Waiter, ScopeTag> waiting_;
+  // Which frame was refused an await again and again here, abridged, and how often; see waiter.cpp.
+  std::uint16_t refusals_ = 0;
+  std::uint8_t refused_frame_ = 0;
+  Kind kind_ : 2 = Kind::plain;
+  bool called_ : 1 = false;
+  bool cancelled_ : 1 = false;
+  bool shielded_ : 1 = false;
 };
 
 // A scope that cancels itself when its deadline passes.
 class DeadlineScope final : public CancelScope, private Timer {
  public:
+  DeadlineScope() noexcept : CancelScope(Kind::deadline) {}
+
+  // What deadline() says inside, without setting the timer.
+  void limit(Instant deadline) noexcept {
+    if (deadline < deadline_) deadline_ = deadline;
+  }
   // Sets the timer; a deadline that has passed cancels at once.
   void start(Instant deadline);
   // Disarms the timer.
   void stop() noexcept;
 
  private:
+  friend class CancelScope;
   void expired() override { cancel(); }
+
+  Instant deadline_ = never;
 };
 
 }  // namespace clearway

@@ -9,27 +9,30 @@ namespace detail {
 // A child that was cancelled before it began runs too, up to its first await, as every task does.
 void ChildBase::run() { resume(promise()); }
 
+TaskGroup& ChildBase::group() const noexcept {
+  return static_cast<TaskGroup&>(static_cast<JoinScope*>(parent())->join);
+}
+
 PromiseBase* ChildBase::waiting_frame() const noexcept {
-  return group_ == nullptr ? nullptr : group_->waiting_frame();
+  return ended() ? nullptr : group().waiting_frame();
 }
 
 PromiseBase* ChildBase::finished(PromiseBase& child) noexcept {
-  TaskGroup& group = *std::exchange(group_, nullptr);
-  scope.leave();
-  ended_ = true;
-  ListNode<ChildBase>::unlink();
-  PromiseBase* next = group.child_finished(*this, child);
+  leave();
+  PromiseBase* next = group().child_finished(*this, child);
+  ended_ = 1;
   conclude();
-  while (!waiting_handles.empty()) waiting_handles.pop_front().child_ended();
+  joiners_.reverse();
+  while (!joiners_.empty()) joiners_.pop().child_ended();
   drop();
   return next;
 }
 
-void throw_child_error(const ChildBase& child) {
-  if (*child.error.__cxa_exception_type() == typeid(Cancelled)) {
+void throw_child_error(const std::exception_ptr& error) {
+  if (*error.__cxa_exception_type() == typeid(Cancelled)) {
     throw UsageError("the task that was awaited through its handle has been cancelled");
   }
-  std::rethrow_exception(child.error);
+  std::rethrow_exception(error);
 }
 
 void throw_without_result() {
@@ -39,7 +42,18 @@ void throw_without_result() {
 }  // namespace detail
 
 TaskGroup::~TaskGroup() {
-  while (!children_.empty()) children_.pop_front().drop();
+  while (!scope_.children().empty()) {
+    CancelScope& scope = scope_.children().pop();
+    if (scope.kind() == CancelScope::Kind::child) static_cast<detail::ChildBase&>(scope).drop();
+  }
+}
+
+std::size_t TaskGroup::running() const noexcept {
+  std::size_t count = 0;
+  scope_.children().for_each([&](const CancelScope& scope) {
+    if (scope.kind() == CancelScope::Kind::child) ++count;
+  });
+  return count;
 }
 
 void TaskGroup::open_root(CancelScope& scope) noexcept {
@@ -60,11 +74,10 @@ void TaskGroup::require_open() const {
 
 void TaskGroup::enlist(detail::ChildBase& child) noexcept {
   PromiseBase& promise = child.promise();
-  child.scope.enter(&scope_);
+  child.enter(&scope_);
   promise.parent = ParentLink(child);
-  promise.scope = &child.scope;
+  promise.scope = &child;
   ++pending_;
-  children_.push_back(child);
   Loop::current().ready(child);
 }
 
@@ -72,11 +85,11 @@ PromiseBase* TaskGroup::child_finished(detail::ChildBase& child, PromiseBase& pr
   --pending_;
   if (promise.ended_cancelled()) {
     // An end that was asked for, through the handle or the group, is no error of the group.
-    if (!child.scope.cancel_called() && !scope_.cancel_called()) interrupted_ = true;
+    if (!child.cancel_called() && !scope_.cancel_called()) interrupted_ = true;
   } else if (promise.error != nullptr) {
     fail(promise.error);
   }
-  if (children_.empty()) emptied();
+  if (pending_ == 1) emptied();
   return pending_ == 0 ? parent_ : nullptr;
 }
 

@@ -28,79 +28,99 @@ namespace detail {
 
 // One child of a group: what it runs, its scope and its outcome. Shared by the group, while the
 // child runs, and by handles.
-class ChildBase : public Completion, public Ready, public ListNode<ChildBase> {
+class ChildBase : public Completion, public Ready, public CancelScope {
  public:
+  // A handle that waits for the child.
+  struct Joiner : StackNode<Joiner> {
+    virtual void child_ended() noexcept = 0;
+
+   protected:
+    ~Joiner() = default;
+  };
+
   static void* operator new(std::size_t size) { return frame_memory::allocate(size); }
   static void operator delete(void* block, std::size_t size) noexcept {
     frame_memory::release(block, size);
   }
 
-  ChildBase(TaskGroup& group, Site site) noexcept : group_(&group), site_(site) {}
+  explicit ChildBase(Site site) noexcept : CancelScope(Kind::child), site_(site) {}
   virtual ~ChildBase() = default;
 
-  [[nodiscard]] int references() const noexcept { return references_; }
+  [[nodiscard]] std::uint32_t references() const noexcept { return references_; }
   void retain() noexcept { ++references_; }
   void drop() noexcept {
     if (--references_ == 0) delete this;
   }
   void cancel() noexcept {
-    if (!ended_) scope.cancel();
+    if (!ended()) CancelScope::cancel();
   }
-  [[nodiscard]] bool ended() const noexcept { return ended_; }
+  [[nodiscard]] bool ended() const noexcept { return ended_ != 0; }
+  void wait(Joiner& joiner) noexcept { joiners_.push(joiner); }
+  void set_name(std::string name) { name_ = std::make_unique<std::string>(std::move(name)); }
 
   PromiseBase* finished(PromiseBase& child) noexcept final;
   [[nodiscard]] PromiseBase* waiting_frame() const noexcept final;
   [[nodiscard]] Site spawn_site() const noexcept final { return site_; }
   [[nodiscard]] const char* task_name() const noexcept final {
-    return name.empty() ? nullptr : name.c_str();
+    return name_ == nullptr || name_->empty() ? nullptr : name_->c_str();
   }
-
-  CancelScope scope;
-  std::string name;
-  std::exception_ptr error;  // set when it ended with one; Cancelled too
 
  protected:
   friend class clearway::TaskGroup;
   virtual PromiseBase& promise() noexcept = 0;
-  // Moves the result out of the frame and destroys it.
+  // Moves the outcome out of the frame and destroys it.
   virtual void conclude() noexcept = 0;
-
-  TaskGroup* group_;  // null once ended
 
  private:
   void run() final;
+  // Until it has ended.
+  [[nodiscard]] TaskGroup& group() const noexcept;
 
+  std::uint32_t references_ : 31 = 1;  // these fill up what the scope leaves of a word
+  std::uint32_t ended_ : 1 = 0;
   Site site_;
-  int references_ = 1;
-  bool ended_ = false;
+  std::unique_ptr<std::string> name_;  // few have one
+  Stack<Joiner> joiners_;
+};
 
- public:
-  // Handles that wait for this child.
-  struct Joiner : ListNode<Joiner> {
-    virtual void child_ended() noexcept = 0;
-  };
-  List<Joiner> waiting_handles;
+// Nothing, where there is no result to keep.
+struct NoValue {
+  void emplace() const noexcept {}
 };
 
 template <class T>
 class ChildResult : public ChildBase {
  public:
-  using ChildBase::ChildBase;
-  std::optional<Unvoid<T>> value;
+  explicit ChildResult(Site site) noexcept : ChildBase(site) { std::construct_at(&frame_); }
+  ~ChildResult() override {
+    if (ended()) {
+      std::destroy_at(&error_);
+    } else {
+      std::destroy_at(&frame_);
+    }
+  }
+
+  // For a child that has ended: Cancelled too; null when there is a value.
+  [[nodiscard]] const std::exception_ptr& error() const noexcept { return error_; }
+  [[no_unique_address]] std::conditional_t<std::is_void_v<T>, NoValue, std::optional<Kept<T>>>
+      value;
 
  protected:
+  void adopt(OwnedFrame<T> frame) noexcept { frame_ = std::move(frame); }
   PromiseBase& promise() noexcept override { return frame_.promise(); }
   void conclude() noexcept override {
-    if (frame_.promise().error != nullptr) {
-      error = frame_.promise().error;
-    } else if constexpr (std::is_void_v<T>) {
-      value.emplace();
-    } else {
-      value.emplace(frame_.promise().take());
-    }
-    frame_.destroy();
+    const OwnedFrame<T> frame = std::move(frame_);
+    std::destroy_at(&frame_);
+    std::construct_at(&error_, frame.promise().error);
+    if (error_ != nullptr) return;
+    if constexpr (!std::is_void_v<T>) value.emplace(frame.promise().take());
   }
-  OwnedFrame<T> frame_;
+
+ private:
+  union {
+    OwnedFrame<T> frame_;       // until it has ended
+    std::exception_ptr error_;  // from then on
+  };
 };
 
 // Holds the callable, so that a lambda's captures live as long as its coroutine.
@@ -108,12 +128,11 @@ template <class T, class F>
 class Child final : public ChildResult<T> {
  public:
   template <class G>
-  Child(TaskGroup& group, Site site, G&& function)
-      : ChildResult<T>(group, site), function_(std::forward<G>(function)) {}
+  Child(Site site, G&& function) : ChildResult<T>(site), function_(std::forward<G>(function)) {}
   template <class... Args>
   void make(Args&&... args) {
     auto task = std::invoke(function_, std::forward<Args>(args)...);
-    this->frame_ = take_frame(task);
+    this->adopt(take_frame(task));
   }
 
  private:
@@ -144,7 +163,7 @@ class TaskHandle {
 
   // The child ends with Cancelled at its next await; the group takes that as an end, not an error.
   void cancel() const noexcept { child_->cancel(); }
-  void set_name(std::string name) const { child_->name = std::move(name); }
+  void set_name(std::string name) const { child_->set_name(std::move(name)); }
   [[nodiscard]] bool ended() const noexcept { return child_->ended(); }
 
   // Waits for the child's end. Gives a reference to its result, which lives as long as a handle;
@@ -199,18 +218,18 @@ class TaskGroup : public detail::Join {
 
   // Cancels the body and every child.
   void cancel() noexcept { scope_.cancel(); }
-  [[nodiscard]] std::size_t running() const noexcept { return children_.count(); }
+  [[nodiscard]] std::size_t running() const noexcept;
 
   // For the runtime, which owns a group without a body.
   void open_root(CancelScope& scope) noexcept;
   // Gives a frame to resume when the last child has ended; for a group without body null.
   PromiseBase* child_finished(detail::ChildBase& child, PromiseBase& promise) noexcept;
-  [[nodiscard]] bool has_children() const noexcept { return !children_.empty(); }
+  [[nodiscard]] bool has_children() const noexcept { return running() > 0; }
   [[nodiscard]] std::exception_ptr first_error() const noexcept { return error_; }
 
  protected:
   void collect(PromiseBase& child) noexcept override;
-  // The last child that ran has ended.
+  // The last child that ran has ended; for a group without body.
   virtual void emptied() noexcept {}
 
  private:
@@ -221,8 +240,7 @@ class TaskGroup : public detail::Join {
     using Function = std::decay_t<F>;
     using T = await_result_t<std::invoke_result_t<Function&, Args...>>;
     require_open();
-    auto child =
-        std::make_unique<detail::Child<T, Function>>(*this, site, std::forward<F>(function));
+    auto child = std::make_unique<detail::Child<T, Function>>(site, std::forward<F>(function));
     child->make(std::forward<Args>(args)...);
     TaskHandle<T> handle(*child);
     enlist(*child.release());
@@ -232,10 +250,12 @@ class TaskGroup : public detail::Join {
   void enlist(detail::ChildBase& child) noexcept;
 
   Loop* const loop_ = Loop::current_or_null();
-  List<detail::ChildBase> children_;
 };
 
 namespace detail {
+
+// Throws the child's error; UsageError when it was cancelled.
+[[noreturn]] void throw_child_error(const std::exception_ptr& error);
 
 template <class T>
 class JoinChildAwaiter : public Waiter, private ChildBase::Joiner {
@@ -247,20 +267,19 @@ class JoinChildAwaiter : public Waiter, private ChildBase::Joiner {
   bool await_suspend(std::coroutine_handle<P> handle) {
     if (!begin(handle.promise())) return true;
     if (child_->ended()) return !done_at_once();
-    child_->waiting_handles.push_back(*this);
+    child_->wait(*this);
     return true;
   }
   std::add_lvalue_reference_t<T> await_resume() {
     throw_if_cancelled();
-    require_result(*child_);
+    if (child_->error() != nullptr) throw_child_error(child_->error());
     if constexpr (!std::is_void_v<T>) return *child_->value;
   }
 
  private:
-  static void require_result(const ChildBase& child);
   void child_ended() noexcept override { wake(); }
   void stop() noexcept override {
-    ListNode<ChildBase::Joiner>::unlink();
+    StackNode<ChildBase::Joiner>::unlink();
     wake_cancelled();
   }
 
@@ -285,14 +304,6 @@ class TakeChildAwaiter final : public JoinChildAwaiter<T> {
     }
   }
 };
-
-// Throws the child's error; UsageError when it was cancelled.
-void throw_child_error(const ChildBase& child);
-
-template <class T>
-void JoinChildAwaiter<T>::require_result(const ChildBase& child) {
-  if (child.error != nullptr) throw_child_error(child);
-}
 
 [[noreturn]] void throw_without_result();
 

@@ -9,7 +9,7 @@
 namespace clearway {
 
 bool Waiter::begin(PromiseBase& frame) noexcept {
-  frame_ = &frame;
+  frame_ = reinterpret_cast<std::uintptr_t>(&frame);
   Loop& loop = *Loop::current_or_null();
   if (frame.scope != nullptr) {
     if (frame.scope->cancelled()) {
@@ -17,7 +17,7 @@ bool Waiter::begin(PromiseBase& frame) noexcept {
       wake_cancelled();
       return false;
     }
-    frame.scope->waiting_.push_back(*this);
+    frame.scope->waiting_.push(*this);
   }
   if (auto* hook = loop.suspension_hook()) [[unlikely]]
     hook->suspended(&frame);
@@ -38,7 +38,8 @@ void Waiter::note_refusal(const PromiseBase& frame) noexcept {
   }
   CancelScope& scope = *outermost->scope;
   if (scope.refusals_ >= limit) return;  // it has been reported
-  const auto tag = static_cast<std::uint16_t>(reinterpret_cast<std::uintptr_t>(outermost) >> 4);
+  const auto tag = static_cast<std::uint8_t>(
+      (reinterpret_cast<std::uintptr_t>(outermost) * 0x9E37'79B9'7F4A'7C15) >> 56);
   if (scope.refusals_ == 0) scope.refused_frame_ = tag;
   if (scope.refused_frame_ != tag) {
     --scope.refusals_;
@@ -57,7 +58,7 @@ void Waiter::note_refusal(const PromiseBase& frame) noexcept {
 
 bool Waiter::done_at_once() noexcept {
   if (Loop::current_or_null()->spend_budget()) {
-    ListNode<ScopeTag>::unlink();
+    StackNode<ScopeTag>::unlink();
     return true;
   }
   wake();
@@ -65,7 +66,7 @@ bool Waiter::done_at_once() noexcept {
 }
 
 void Waiter::wake() noexcept {
-  ListNode<ScopeTag>::unlink();
+  StackNode<ScopeTag>::unlink();
   Loop::current_or_null()->ready(*this);
 }
 

@@ -17,14 +17,16 @@
 
 namespace clearway {
 
-class Waiter : public Ready, public ListNode<ScopeTag> {
+class Waiter : public Ready, public StackNode<ScopeTag> {
  public:
   Waiter() noexcept = default;
 
   // For CancelScope.
   void interrupt() noexcept { stop(); }
   // The frame that waits; null before the first begin().
-  [[nodiscard]] PromiseBase* frame() const noexcept { return frame_; }
+  [[nodiscard]] PromiseBase* frame() const noexcept {
+    return reinterpret_cast<PromiseBase*>(frame_ & ~cancelled_mark);
+  }
 
  protected:
   ~Waiter() = default;
@@ -37,21 +39,21 @@ class Waiter : public Ready, public ListNode<ScopeTag> {
   bool done_at_once() noexcept;
   void wake() noexcept;
   void wake_cancelled() noexcept {
-    cancelled_ = true;
+    frame_ |= cancelled_mark;
     wake();
   }
   void throw_if_cancelled() const {
-    if (cancelled_) throw Cancelled();
+    if ((frame_ & cancelled_mark) != 0) throw Cancelled();
   }
   // Called with this waiter already out of its scope.
   virtual void stop() noexcept = 0;
 
  private:
-  void run() final { resume(*frame_); }
+  void run() final { resume(*frame()); }
   static void note_refusal(const PromiseBase& frame) noexcept;
 
-  PromiseBase* frame_ = nullptr;
-  bool cancelled_ = false;
+  static constexpr std::uintptr_t cancelled_mark = 1;
+  std::uintptr_t frame_ = 0;  // marked when the wait was cancelled
 };
 
 }  // namespace clearway
