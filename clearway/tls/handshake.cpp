@@ -88,7 +88,7 @@ Task<> shake_hands(Stream& stream, Duration allowed) {
   if (code == ETIMEDOUT) {
     const double seconds = std::chrono::duration<double>(allowed).count();
     throw TlsError(NetPhase::handshake, TlsReason::timed_out,
-                   fmt::format("no TLS connection to {}: no handshake within {:.3g} s",
+                   fmt::format("no TLS connection with {}: no handshake within {:.3g} s",
                                transport.who(), seconds),
                    code);
   }

@@ -239,8 +239,9 @@ void TlsTransport::encrypt(Operation& operation) {
     std::string_view data(static_cast<const char*>(first.iov_base),
                           std::min(first.iov_len, most_plaintext - total));
     ++index;
+    const bool whole = data.size() == first.iov_len;
     std::string together;  // small pieces, such as a head and a body, in one record
-    while (index < operation.vector_count &&
+    while (whole && index < operation.vector_count &&
            data.size() + operation.vectors[index].iov_len <= gathered) {
       if (together.empty()) {
         together.reserve(gathered);
@@ -386,7 +387,7 @@ void TlsTransport::give_up() noexcept {
 void TlsTransport::explain(NetPhase phase, int code) const {
   const bool shaking = !engine_.established();
   if (shaking) phase = NetPhase::handshake;
-  const std::string_view what = shaking                    ? "no TLS connection to"
+  const std::string_view what = shaking                    ? "no TLS connection with"
                                 : phase == NetPhase::write ? "cannot write to"
                                                            : "cannot read from";
   const TlsFailure* failure = engine_.failure();
