@@ -31,8 +31,16 @@ using clearway::UringRung;
 
 constexpr std::uint64_t seeds = 1000;
 
+// The drivers of the real world: io_uring also as older kernels have it.
+inline constexpr const char* real_drivers[] = {"epoll", "uring", "uring_cooperative",
+                                               "uring_plain"};
+
 // Null, and why, where the kernel has no io_uring for us.
-inline std::unique_ptr<UringDriver> make_uring(UringRung highest, std::string& refusal) {
+inline std::unique_ptr<Driver> make_real(std::string_view kind, std::string& refusal) {
+  if (kind == "epoll") return std::make_unique<EpollDriver>();
+  const UringRung highest = kind == "uring"               ? UringRung::deferred
+                            : kind == "uring_cooperative" ? UringRung::cooperative
+                                                          : UringRung::plain;
   try {
     return std::make_unique<UringDriver>(highest);
   } catch (const clearway::SystemError& error) {
@@ -174,17 +182,9 @@ class DriverTest : public ::testing::TestWithParam<const char*> {
   // Runs `body` in one world over a real driver, or in one per seed.
   static void each(const std::function<void(World&)>& body, SimulationOptions options = {}) {
     const std::string_view kind = GetParam();
-    if (kind == "epoll") {
-      World world(std::make_unique<EpollDriver>());
-      body(world);
-      return;
-    }
     if (kind != "simulated") {
       std::string refusal;
-      auto driver = make_uring(kind == "uring"               ? UringRung::deferred
-                               : kind == "uring_cooperative" ? UringRung::cooperative
-                                                             : UringRung::plain,
-                               refusal);
+      auto driver = make_real(kind, refusal);
       if (driver == nullptr) GTEST_SKIP() << refusal;
       World world(std::move(driver));
       body(world);
