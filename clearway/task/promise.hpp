@@ -9,6 +9,7 @@
 // the loop in resume(), which runs it with the stack unwound. So neither a million ready awaits nor
 // a chain of a million completions deepens the stack, at any optimisation level.
 
+#include <bit>
 #include <coroutine>
 #include <cstdint>
 #include <exception>
@@ -30,6 +31,14 @@
 namespace clearway {
 
 using Site = std::source_location;
+
+// A Site as a default argument of what is called in a co_await expression: g++ keeps a Site that is
+// made there in the frame, and this word not.
+using SiteWord = decltype(__builtin_source_location());
+inline Site site_of(SiteWord word) noexcept {
+  static_assert(sizeof(Site) == sizeof(SiteWord));
+  return std::bit_cast<Site>(word);
+}
 
 struct PromiseBase;
 

@@ -94,19 +94,20 @@ class Promise final : public ResultSlot<T> {
   Task<T> get_return_object(Site site = Site::current()) noexcept;
 
   template <class U>
-  TaskAwaiter<U> await_transform(Task<U> task, Site site = Site::current()) noexcept;
+  TaskAwaiter<U> await_transform(Task<U> task,
+                                 SiteWord site = __builtin_source_location()) noexcept;
 
   template <Description D>
-  auto await_transform(D&& description, Site site = Site::current()) {
-    this->awaiting = site;
+  auto await_transform(D&& description, SiteWord site = __builtin_source_location()) {
+    this->awaiting = site_of(site);
     return std::forward<D>(description).operator co_await();
   }
 
   // Awaiters of other libraries, which know nothing of scopes.
   template <class A>
     requires requires(A& awaiter) { awaiter.await_ready(); }
-  A&& await_transform(A&& awaiter, Site site = Site::current()) noexcept {
-    this->awaiting = site;
+  A&& await_transform(A&& awaiter, SiteWord site = __builtin_source_location()) noexcept {
+    this->awaiting = site_of(site);
     return std::forward<A>(awaiter);
   }
 };
@@ -187,8 +188,8 @@ Task<T> Promise<T>::get_return_object(Site site) noexcept {
 
 template <class T>
 template <class U>
-TaskAwaiter<U> Promise<T>::await_transform(Task<U> task, Site site) noexcept {
-  this->awaiting = site;
+TaskAwaiter<U> Promise<T>::await_transform(Task<U> task, SiteWord site) noexcept {
+  this->awaiting = site_of(site);
   return TaskAwaiter<U>(task.release());
 }
 
