@@ -1,11 +1,26 @@
 #include <clearway/task/scope.hpp>
 
 #include <algorithm>
+#include <cstdio>
+#include <cstdlib>
 
 #include <clearway/loop/loop.hpp>
 #include <clearway/task/waiter.hpp>
 
 namespace clearway {
+
+namespace {
+
+[[noreturn]] void report_wrong_thread() noexcept {
+  std::fputs(
+      "clearway: tasks were cancelled on a thread that runs no loop. Scopes, groups and handles "
+      "are "
+      "for the thread of their loop: use Loop::post to cancel from others.\n",
+      stderr);
+  std::abort();
+}
+
+}  // namespace
 
 void CancelScope::enter(CancelScope* parent, bool shielded) noexcept {
   parent_ = parent;
@@ -27,6 +42,9 @@ Instant CancelScope::deadline() const noexcept {
 }
 
 void CancelScope::cancel() noexcept {
+  const bool in_use = !waiting_.empty() || !children_.empty();
+  if (in_use && Loop::current_or_null() == nullptr) [[unlikely]]
+    report_wrong_thread();
   called_ = true;
   spread();
 }

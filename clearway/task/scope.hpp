@@ -23,7 +23,8 @@ class CancelScope : public StackNode<CancelScope> {
   CancelScope& operator=(const CancelScope&) = delete;
   ~CancelScope() = default;
 
-  // Interrupts what waits in this scope; idempotent. On the loop's thread.
+  // Interrupts what waits in this scope; idempotent. On the loop's thread: on one without a loop it
+  // ends the program with an explanation when something waits.
   void cancel() noexcept;
   // This scope itself was cancelled: it absorbs Cancelled at its edge.
   [[nodiscard]] bool cancel_called() const noexcept { return called_; }

@@ -13,6 +13,7 @@
 #include <clearway/task/race.hpp>
 #include <clearway/task/sleep.hpp>
 #include <clearway/task/sync.hpp>
+#include <clearway/task/task_group.hpp>
 #include <tests/support/worlds.hpp>
 
 namespace clearway {
@@ -107,6 +108,22 @@ TEST(ThreadUsage, AnObjectServesOneRunAfterAnother) {
     EXPECT_EQ(error_of([&] { run(use()); }), "") << "round " << round;
     EXPECT_EQ(error_of([&] { sim::run({}, use); }), "") << "round " << round;
   }
+}
+
+Task<> cancel_elsewhere() {
+  const auto body = [](TaskGroup& group) -> Task<> {
+    Event never;
+    const auto child = group.start([&never] { return never.wait(); });
+    co_await yield();
+    co_await yield();
+    std::thread([&] { child.cancel(); }).join();
+  };
+  co_await task_group(body);
+}
+
+TEST(ThreadUsageDeathTest, CancellingOnAnotherThreadSaysSo) {
+  testing::FLAGS_gtest_death_test_style = "threadsafe";
+  EXPECT_DEATH(run(cancel_elsewhere()), "use Loop::post to cancel from others");
 }
 
 }  // namespace
