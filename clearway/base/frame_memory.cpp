@@ -184,6 +184,8 @@ std::size_t slab_bytes() noexcept {
 
 std::ptrdiff_t live_blocks() noexcept { return state.live; }
 
-void fail_after(std::size_t allocations) noexcept { state.fail_countdown = allocations; }
+std::size_t fail_after(std::size_t allocations) noexcept {
+  return std::exchange(state.fail_countdown, allocations);
+}
 
 }  // namespace clearway::frame_memory

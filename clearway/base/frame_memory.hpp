@@ -25,7 +25,8 @@ void release(void* block, std::size_t size) noexcept;
 [[nodiscard]] std::size_t slab_bytes() noexcept;
 
 // Makes the n-th allocation of this thread from now (1 is the next) throw std::bad_alloc; 0 turns
-// it off. For tests of exhaustion.
-void fail_after(std::size_t allocations) noexcept;
+// it off. Gives what was left of the countdown before: 0 when it has struck. For tests of
+// exhaustion.
+std::size_t fail_after(std::size_t allocations) noexcept;
 
 }  // namespace clearway::frame_memory
