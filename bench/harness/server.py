@@ -15,7 +15,7 @@ SCENARIOS = [
     ("256 connections", 256, 1),
     ("64 connections, pipelines of 16", 64, 16),
 ]
-IDLE_CONNECTIONS = 5000
+IDLE_CONNECTIONS = 10_000
 
 
 def load_command(options, server: Server, **arguments) -> list[str]:
@@ -133,5 +133,5 @@ METHOD = """Each server runs on one core, `bench/load` on another, over loopback
 connections, `GET /` with one header, a small fixed answer. The floor is the least C++ that serves \
 this: it looks for blank lines, parses nothing and times nothing out. A ratio is taken within one \
 round and the median of those is shown. Memory is the growth of the proportional set size over \
-5,000 idle connections after one request each, user space only; instructions are callgrind's, \
+10,000 idle connections after one request each, user space only; instructions are callgrind's, \
 (11,000 − 1,000 requests) / 10,000."""

@@ -1,6 +1,6 @@
 // A load generator that costs less than the servers it measures:
 //   load PORT [--path /] [--connections 64] [--pipeline 1] [--seconds 2] [--requests 0] [--cpu -1]
-//   load PORT --hold 1 [--connections 5000] …    one request each, then idle until its input closes
+//   load PORT --hold 1 [--connections 10000] …   one request each, then idle until its input closes
 // With --requests it ends after so many instead of after the seconds. It parses one answer in full
 // to learn its length and holds every later one to that; an error ends it with a message and
 // code 1.

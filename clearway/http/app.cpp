@@ -40,6 +40,12 @@ void App::mount(std::string_view prefix, const App& other) {
         "cannot mount at \"{}\": a prefix begins with '/', and does not end with one", prefix));
   }
   if (&other == this) throw UsageError("an app cannot be mounted below itself");
+  if (!other.middleware_.empty()) {
+    throw UsageError(fmt::format(
+        "cannot mount at \"{}\": its middleware would be passed by; use() it in the app that is "
+        "served",
+        prefix));
+  }
   const Pattern base = Pattern::parse(prefix);
   if (!base.parameters().empty()) {
     throw UsageError(fmt::format("cannot mount at \"{}\": a prefix has no parameters", prefix));

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include <clearway/http/handler.hpp>
+#include <clearway/http/middleware.hpp>
 #include <clearway/http/router.hpp>
 
 namespace clearway::http {
@@ -74,11 +75,25 @@ class App {
     add(method, parsed, std::make_shared<Typed>(std::forward<F>(handler)));
   }
 
+  // Answers every request from now on through `middleware`, a function of a Request& and a Next;
+  // the first that was added is the outermost:
+  //
+  //   app.use([](http::Request& request, http::Next next) -> Task<http::Response> {
+  //     if (!request.header("Authorization")) throw http::Abort(401, "who are you?");
+  //     http::Response response = co_await next();
+  //     co_return std::move(response.header("X-Served-By", "clearway"));
+  //   });
+  //
+  // The route has been looked up: request.parameter() knows its parameters.
+  void use(Middleware middleware) { middleware_.push_back(std::move(middleware)); }
+
   // Adds the routes that `other` has now below `prefix` ("/admin"): its "/" becomes "/admin/", and
-  // "/admin" itself redirects there.
+  // "/admin" itself redirects there. Throws UsageError when `other` has middleware, which would be
+  // passed by.
   void mount(std::string_view prefix, const App& other);
 
   [[nodiscard]] const Router& router() const noexcept { return router_; }
+  [[nodiscard]] std::vector<Middleware>& middleware() noexcept { return middleware_; }
 
  private:
   struct Route {
@@ -94,6 +109,7 @@ class App {
 
   std::vector<Route> routes_;
   Router router_;
+  std::vector<Middleware> middleware_;
 };
 
 }  // namespace clearway::http

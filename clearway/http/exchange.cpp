@@ -6,6 +6,7 @@
 #include <clearway/http/serialize.hpp>
 #include <clearway/net/connect.hpp>
 #include <clearway/net/error.hpp>
+#include <clearway/task/race.hpp>
 
 #include <fmt/format.h>
 
@@ -139,7 +140,6 @@ Task<> Exchange::exchange_once() {
     // A server may answer, and close, before it has taken the whole request.
     try {
       co_await receive_head();
-      if (broken != nullptr) keep_ = false;
       co_return;
     } catch (const NetError&) {
       if (broken == nullptr) broken = std::current_exception();
@@ -203,6 +203,8 @@ Task<> Exchange::transmit() {
   out.clear();
   write_head(out);
   const bool together = !parts.source && parts.body.size() <= corked;
+  listening_ = !together;
+  answered_ = false;
   if (together) out.append(parts.body);
   unsent_ = out;
   co_await transmit_unsent();
@@ -212,16 +214,37 @@ Task<> Exchange::transmit() {
     unsent_ = parts.body;
     co_await transmit_unsent();
   }
-  sent_ = Sent::Whole;
+  if (!answered_) sent_ = Sent::Whole;
+}
+
+// Sends the next piece of unsent_, and listens meanwhile: a server that refuses a large body says
+// so before it has read it, and may then read no more (RFC 9112 section 9.5).
+Task<> Exchange::transmit_piece() {
+  const std::string_view piece = unsent_.substr(0, write_step);
+  if (!listening_) {
+    co_await stream().write_view(piece);
+    unsent_.remove_prefix(piece.size());
+    co_return;
+  }
+  const std::uint64_t before = stream().bytes_written();
+  const auto [heard, sent] = co_await race(stream().wait_readable(), stream().write_view(piece));
+  unsent_.remove_prefix(static_cast<std::size_t>(stream().bytes_written() - before));
+  if (!heard) co_return;
+  const std::size_t count = co_await stream().fill();
+  constexpr std::size_t status_at = std::string_view("HTTP/1.1 ").size();
+  const std::string_view there = stream().buffered();
+  if (count > 0 && there.size() <= status_at) co_return;
+  // After an interim answer the body is still wanted, and nobody listens any more.
+  listening_ = false;
+  answered_ = count == 0 || there[status_at] != '1';
 }
 
 Task<> Exchange::transmit_unsent() {
   const Duration patience = core->options.timeouts.write;
-  while (!unsent_.empty()) {
-    const std::string_view piece = unsent_.substr(0, write_step);
+  while (!unsent_.empty() && !answered_) {
     const Instant until = limit(patience);
     try {
-      co_await by(until, stream().write_view(piece));
+      co_await by(until, transmit_piece());
     } catch (const TimedOut&) {
       note_sent();
       timed_out("the server does not take the request|write", patience);
@@ -229,8 +252,7 @@ Task<> Exchange::transmit_unsent() {
       note_sent();
       throw;
     }
-    sent_ = Sent::Partly;
-    unsent_.remove_prefix(piece.size());
+    note_sent();
   }
 }
 
@@ -257,6 +279,7 @@ Task<> Exchange::transmit_source() {
       unsent_ = out;
     }
     co_await transmit_unsent();
+    if (answered_) co_return;
   }
   if (parts.source_length && total != *parts.source_length) {
     throw UsageError(fmt::format("the body's pieces make {} {} bytes, and {} were announced",

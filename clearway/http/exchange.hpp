@@ -83,6 +83,7 @@ class Exchange {
   Task<> transmit();
   Task<> transmit_source();
   Task<> transmit_unsent();
+  Task<> transmit_piece();
   Task<> receive_head();
   bool accept_head();
   void begin_body();
@@ -108,6 +109,8 @@ class Exchange {
   Method method_ = Method::Get;
   bool keep_ = false;         // the connection, after the body
   bool finished_ = false;     // nothing more of the body will come
+  bool listening_ = false;    // for an answer, while the body is sent
+  bool answered_ = false;     // before the body was sent: the rest stays here
   bool source_used_ = false;  // the body's pieces cannot be asked for again
   int redirects_ = 0;
   int interim_ = 0;

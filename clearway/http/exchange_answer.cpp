@@ -74,7 +74,8 @@ bool Exchange::accept_head() {
 
 void Exchange::begin_body() {
   const auto connection = parts.headers.get("Connection");
-  keep_ = head.keep_alive(method_) && !(connection && has_token(*connection, "close"));
+  const bool whole = sent_ == Sent::Whole;  // otherwise the server still waits for the rest
+  keep_ = whole && head.keep_alive(method_) && !(connection && has_token(*connection, "close"));
   decoder = BodyDecoder(head, method_, core->options.limits);
   finished_ = false;
   raw_ = {};

@@ -179,14 +179,14 @@ ParseState FieldParser::scan_fields(std::string_view bytes, Headers& headers, Fa
     };
     if (scan_at >= end) return wait();
     if (colon_at == 0) {
-      scan_at = static_cast<std::size_t>(skip_token(base, base + scan_at, base + end) - base);
-      if (scan_at == end) return wait();
-      if (base[scan_at] != ':' || scan_at == line_at) {
+      if (scan_at == line_at && base[scan_at] == '\r') {
         scan_at_ = scan_at;
         colon_at_ = 0;
-        if (base[scan_at] == '\r' && scan_at == line_at) return end_of_fields(bytes, headers);
-        return name_failure(bytes, scan_at);
+        return end_of_fields(bytes, headers);
       }
+      scan_at = static_cast<std::size_t>(skip_token(base, base + scan_at, base + end) - base);
+      if (scan_at == end) return wait();
+      if (base[scan_at] != ':' || scan_at == line_at) return name_failure(bytes, scan_at);
       if (headers.entries_.size() == limits_.headers) {
         return fail(431, "more header fields than the limit", line_at);
       }

@@ -50,6 +50,7 @@ const Query& Request::query() {
 std::optional<std::string_view> Request::query(std::string_view name) { return query().get(name); }
 
 std::string Request::parameter(std::string_view name) const {
+  if (route_.entry == nullptr) throw UsageError("a request without route has no parameters");
   const auto parameters = route_.entry->pattern.parameters();
   for (std::size_t index = 0; index < parameters.size(); ++index) {
     if (parameters[index].text == name) return decode_parameter(route_.parameters.values[index]);

@@ -8,46 +8,6 @@ namespace clearway::http {
 
 using detail::authority_fault;
 
-ParseResult RequestParser::feed(std::string_view bytes, RequestHead& head) {
-  const ParseState state = scan(bytes, head);
-  if (state == ParseState::Complete) {
-    const std::size_t consumed = line_at_;
-    restart();
-    stage_ = Stage::Start;
-    return {state, consumed};
-  }
-  if (state == ParseState::Failed && stage_ != Stage::Failed) {
-    stage_ = Stage::Failed;
-    head.clear();
-  }
-  return {state, 0};
-}
-
-// Goes on from the stage that the last call stopped in.
-ParseState RequestParser::scan(std::string_view bytes, RequestHead& head) {
-  ParseState state = ParseState::Complete;
-  switch (stage_) {
-    case Stage::Start:
-      if (state = start(bytes); state != ParseState::Complete) return state;
-      [[fallthrough]];
-    case Stage::Method:
-      if (state = scan_method(bytes, head); state != ParseState::Complete) return state;
-      [[fallthrough]];
-    case Stage::Target:
-      if (state = scan_target(bytes, head); state != ParseState::Complete) return state;
-      [[fallthrough]];
-    case Stage::Version:
-      if (state = scan_version(bytes, head); state != ParseState::Complete) return state;
-      [[fallthrough]];
-    case Stage::Fields:
-      state = scan_fields(bytes, head.headers_, head.facts_);
-      return state == ParseState::Complete ? finish(head) : state;
-    case Stage::Failed:
-      break;
-  }
-  return ParseState::Failed;
-}
-
 void RequestParser::reset() noexcept {
   restart();
   failure_ = {};
@@ -57,7 +17,7 @@ void RequestParser::reset() noexcept {
 
 // One empty line before the request line is skipped (RFC 9112 section 2.2): old clients send it
 // after a body.
-ParseState RequestParser::start(std::string_view bytes) {
+[[gnu::always_inline]] inline ParseState RequestParser::start(std::string_view bytes) {
   if (bytes.empty()) return ParseState::NeedMore;
   if (bytes[0] == '\r') {
     if (bytes.size() < 2) return ParseState::NeedMore;
@@ -70,7 +30,8 @@ ParseState RequestParser::start(std::string_view bytes) {
   return ParseState::Complete;
 }
 
-ParseState RequestParser::scan_method(std::string_view bytes, RequestHead& head) {
+[[gnu::always_inline]] inline ParseState RequestParser::scan_method(std::string_view bytes,
+                                                                    RequestHead& head) {
   const std::size_t cap = line_cap(limits_.method);
   const std::size_t end = std::min(bytes.size(), cap);
   const char* const begin = bytes.data();
@@ -105,37 +66,9 @@ ParseState RequestParser::method_failure(char byte) noexcept {
   return fail(400, "white space before the request line", scan_at_);
 }
 
-ParseState RequestParser::scan_target(std::string_view bytes, RequestHead& head) {
-  const std::size_t cap = std::min(target_at_ + limits_.target + 1, limits_.head);
-  const std::size_t end = std::min(bytes.size(), cap);
-  if (scan_at_ >= end) {
-    return out_of_bytes(bytes.size(), cap, 414, "a request target longer than the limit");
-  }
-  const char* stop = detail::skip_target(bytes.data(), bytes.data() + scan_at_, bytes.data() + end);
-  scan_at_ = static_cast<std::size_t>(stop - bytes.data());
-  if (scan_at_ == end) {
-    return out_of_bytes(bytes.size(), cap, 414, "a request target longer than the limit");
-  }
-  if (*stop != ' ' || scan_at_ == target_at_) return target_failure(*stop);
-  head.target_at_ = head.method_length_ + 1;
-  head.target_length_ = static_cast<std::uint32_t>(scan_at_ - target_at_);
-  if (!split_target(bytes.substr(line_at_, scan_at_ - line_at_), head)) return ParseState::Failed;
-  ++scan_at_;
-  stage_ = Stage::Version;
-  return ParseState::Complete;
-}
-
-ParseState RequestParser::target_failure(char byte) noexcept {
-  if (byte == '\r' || byte == '\n') {
-    return fail(400, "a request line without a version (HTTP/0.9 is not spoken)", scan_at_);
-  }
-  if (byte == '#') return fail(400, "a fragment in the request target", scan_at_);
-  if (byte != ' ') return fail(400, "a control byte in the request target", scan_at_);
-  return fail(400, "two spaces before the request target", scan_at_);
-}
-
 // `line` is the request line up to the end of the target.
-bool RequestParser::split_target(std::string_view line, RequestHead& head) {
+[[gnu::always_inline]] inline bool RequestParser::split_target(std::string_view line,
+                                                               RequestHead& head) {
   const std::string_view target = line.substr(head.target_at_);
   if (head.method_ == Method::Connect) {
     head.form_ = TargetForm::Authority;
@@ -174,6 +107,36 @@ bool RequestParser::split_target(std::string_view line, RequestHead& head) {
   return true;
 }
 
+[[gnu::always_inline]] inline ParseState RequestParser::scan_target(std::string_view bytes,
+                                                                    RequestHead& head) {
+  const std::size_t cap = std::min(target_at_ + limits_.target + 1, limits_.head);
+  const std::size_t end = std::min(bytes.size(), cap);
+  if (scan_at_ >= end) {
+    return out_of_bytes(bytes.size(), cap, 414, "a request target longer than the limit");
+  }
+  const char* stop = detail::skip_target(bytes.data(), bytes.data() + scan_at_, bytes.data() + end);
+  scan_at_ = static_cast<std::size_t>(stop - bytes.data());
+  if (scan_at_ == end) {
+    return out_of_bytes(bytes.size(), cap, 414, "a request target longer than the limit");
+  }
+  if (*stop != ' ' || scan_at_ == target_at_) return target_failure(*stop);
+  head.target_at_ = head.method_length_ + 1;
+  head.target_length_ = static_cast<std::uint32_t>(scan_at_ - target_at_);
+  if (!split_target(bytes.substr(line_at_, scan_at_ - line_at_), head)) return ParseState::Failed;
+  ++scan_at_;
+  stage_ = Stage::Version;
+  return ParseState::Complete;
+}
+
+ParseState RequestParser::target_failure(char byte) noexcept {
+  if (byte == '\r' || byte == '\n') {
+    return fail(400, "a request line without a version (HTTP/0.9 is not spoken)", scan_at_);
+  }
+  if (byte == '#') return fail(400, "a fragment in the request target", scan_at_);
+  if (byte != ' ') return fail(400, "a control byte in the request target", scan_at_);
+  return fail(400, "two spaces before the request target", scan_at_);
+}
+
 bool RequestParser::split_absolute(std::string_view target, std::size_t authority_at,
                                    RequestHead& head) {
   const std::size_t authority_end =
@@ -191,7 +154,8 @@ bool RequestParser::split_absolute(std::string_view target, std::size_t authorit
   return true;
 }
 
-ParseState RequestParser::scan_version(std::string_view bytes, RequestHead& head) {
+[[gnu::always_inline]] inline ParseState RequestParser::scan_version(std::string_view bytes,
+                                                                     RequestHead& head) {
   constexpr std::string_view known = "HTTP/1.1\r\n";
   const std::string_view rest = bytes.substr(scan_at_, known.size());
   if (rest.size() == known.size() && std::memcmp(rest.data(), known.data(), known.size()) == 0) {
@@ -218,7 +182,7 @@ ParseState RequestParser::scan_version(std::string_view bytes, RequestHead& head
   return ParseState::Complete;
 }
 
-ParseState RequestParser::finish(RequestHead& head) {
+[[gnu::always_inline]] inline ParseState RequestParser::finish(RequestHead& head) {
   const detail::Facts& facts = head.facts_;
   if (!facts.has_host) {
     if (facts.minor_version == 0) return ParseState::Complete;
@@ -230,6 +194,47 @@ ParseState RequestParser::finish(RequestHead& head) {
     return fail(400, "a Host field that differs from the request target", line_at_);
   }
   return ParseState::Complete;
+}
+
+ParseResult RequestParser::feed(std::string_view bytes, RequestHead& head) {
+  const ParseState state = scan(bytes, head);
+  if (state == ParseState::Complete) {
+    const std::size_t consumed = line_at_;
+    restart();
+    stage_ = Stage::Start;
+    return {state, consumed};
+  }
+  if (state == ParseState::Failed && stage_ != Stage::Failed) {
+    stage_ = Stage::Failed;
+    head.clear();
+  }
+  return {state, 0};
+}
+
+// Goes on from the stage that the last call stopped in. The stages are inlined: what they find
+// stays in registers.
+ParseState RequestParser::scan(std::string_view bytes, RequestHead& head) {
+  ParseState state = ParseState::Complete;
+  switch (stage_) {
+    case Stage::Start:
+      if (state = start(bytes); state != ParseState::Complete) return state;
+      [[fallthrough]];
+    case Stage::Method:
+      if (state = scan_method(bytes, head); state != ParseState::Complete) return state;
+      [[fallthrough]];
+    case Stage::Target:
+      if (state = scan_target(bytes, head); state != ParseState::Complete) return state;
+      [[fallthrough]];
+    case Stage::Version:
+      if (state = scan_version(bytes, head); state != ParseState::Complete) return state;
+      [[fallthrough]];
+    case Stage::Fields:
+      state = scan_fields(bytes, head.headers_, head.facts_);
+      return state == ParseState::Complete ? finish(head) : state;
+    case Stage::Failed:
+      break;
+  }
+  return ParseState::Failed;
 }
 
 }  // namespace clearway::http

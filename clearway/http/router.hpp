@@ -102,9 +102,7 @@ class Router {
  private:
   struct Hash {
     using is_transparent = void;
-    std::size_t operator()(std::string_view text) const noexcept {
-      return std::hash<std::string_view>()(text);
-    }
+    std::size_t operator()(std::string_view text) const noexcept;
   };
   template <class T>
   using ByName = std::unordered_map<std::string, T, Hash, std::equal_to<>>;

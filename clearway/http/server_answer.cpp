@@ -1,5 +1,8 @@
 // The part of an exchange that writes: heads, bodies, refusals and the access log.
 
+#include <charconv>
+#include <cstring>
+
 #include <fmt/format.h>
 #include <clearway/base/log.hpp>
 #include <clearway/http/serialize.hpp>
@@ -14,11 +17,39 @@ namespace {
 // A larger body is sent from where it lies instead of being copied behind its head.
 constexpr std::size_t largest_copied = 16 * 1024;
 
+// The part of a head that is of limited length, put together on the stack: asking a string for room
+// at every word costs more than the words.
+class Words {
+ public:
+  template <std::size_t N>
+  void add(const char (&words)[N]) noexcept {
+    std::memcpy(text_ + size_, words, N - 1);
+    size_ += N - 1;
+  }
+  void add(std::string_view words) noexcept {
+    std::memcpy(text_ + size_, words.data(), words.size());
+    size_ += words.size();
+  }
+  void add_length(std::uint64_t length) noexcept {
+    add("Content-Length: ");
+    char* const digits = text_ + size_;
+    size_ += static_cast<std::size_t>(std::to_chars(digits, digits + 20, length).ptr - digits);
+    add("\r\n");
+  }
+  [[nodiscard]] std::string_view text() const noexcept { return {text_, size_}; }
+
+ private:
+  std::size_t size_ = 0;
+  char text_[256];
+};
+
 std::string status_text(int status) {
   return fmt::format("{} {}\n", status, reason_phrase(status));
 }
 
 }  // namespace
+
+Task<Response> Next::operator()() const { return exchange_->proceed(layer_); }
 
 Task<> BodyWriter::write(std::string data) { return exchange_.write_body(std::move(data)); }
 
@@ -53,6 +84,7 @@ void ServerExchange::answer_without_handler() {
 
 // What the client learns of an error is its status; what we know goes to the log.
 void ServerExchange::answer_failure(const std::exception_ptr& error) {
+  answer_ = &response_;
   try {
     std::rethrow_exception(error);
   } catch (const Abort& abort) {
@@ -61,6 +93,9 @@ void ServerExchange::answer_failure(const std::exception_ptr& error) {
   } catch (const ProtocolError& malformed) {
     response_ = Response(std::string(malformed.what()) + "\n").status(malformed.status());
     closing_ = lingers_ = true;
+    return;
+  } catch (const Truncated& cut) {
+    response_ = Response(std::string(cut.what()) + "\n").status(400);
     return;
   } catch (...) {  // no await: whatever it is, it is this request's failure
     log::write(log::Level::error, "http",
@@ -78,69 +113,82 @@ void ServerExchange::refuse(int status, std::string_view reason) {
   if (core_.options().access_log != nullptr) request_began_ = core_.loop().now();
   response_ = Response(fmt::format("{} {}: {}\n", status, reason_phrase(status), reason));
   response_.status(status);
+  answer_ = &response_;
   closing_ = lingers_ = true;
   connection_->set_deadline(never);
   write_response();
 }
 
 void ServerExchange::write_response() {
-  const int status = response_.status();
+  const int status = answer_->status();
   const bool bodiless = status == 204 || status == 304;
   const bool head_only = head_.method() == Method::Head;
-  if (response_.streamed() && !bodiless) {  // the answer to HEAD
-    write_head(response_.length_ ? Framing::Length : Framing::Chunked,
-               response_.length_.value_or(0));
+  if (answer_->streamed() && !bodiless) {  // the answer to HEAD
+    write_head(answer_->length_ ? Framing::Length : Framing::Chunked, answer_->length_.value_or(0));
   } else {
-    write_head(bodiless ? Framing::None : Framing::Length, response_.body_.size());
+    std::string& body = answer_->body_;
+    write_head(bodiless ? Framing::None : Framing::Length, body.size());
     if (!bodiless && !head_only) {
-      body_sent_ = response_.body_.size();
-      if (response_.body_.size() > largest_copied) {
-        output_.set_tail(std::move(response_.body_));
+      body_sent_ = body.size();
+      if (body.size() > largest_copied) {
+        output_.set_tail(std::move(body));
       } else {
-        output_.text() += response_.body_;
+        output_.text() += body;
       }
     }
   }
-  log_access();
+  if (core_.options().access_log != nullptr) log_access();
 }
 
 void ServerExchange::write_head(Framing framing, std::uint64_t length) {
   std::string& out = output_.text();
-  write_status_line(out, response_.status());
-  const Headers& headers = response_.headers();
-  if (headers.empty() || !headers.contains("Date")) out += core_.date_line();
+  const Headers& headers = answer_->headers();
+  Words words;
+  if (answer_->status() == 200) {
+    words.add("HTTP/1.1 200 OK\r\n");
+  } else {
+    write_status_line(out, answer_->status());
+  }
+  if (headers.empty() || !headers.contains("Date")) words.add(core_.date_line());
   if (framing != Framing::None) {
     const bool empty = framing == Framing::Length && length == 0;
     if (!empty && (headers.empty() || !headers.contains("Content-Type"))) {
-      out.append("Content-Type: ").append(response_.content_type_).append("\r\n");
+      words.add("Content-Type: ");
+      words.add(answer_->content_type_);
+      words.add("\r\n");
     }
-    if (framing == Framing::Length) write_content_length(out, length);
-    if (framing == Framing::Chunked) out += "Transfer-Encoding: chunked\r\n";
+    if (framing == Framing::Length) words.add_length(length);
+    if (framing == Framing::Chunked) words.add("Transfer-Encoding: chunked\r\n");
   }
   if (framing == Framing::UntilClose || core_.stopping()) closing_ = true;
   if (closing_) {
-    out += "Connection: close\r\n";
+    words.add("Connection: close\r\n");
   } else if (head_.minor_version() == 0) {
-    out += "Connection: keep-alive\r\n";
+    words.add("Connection: keep-alive\r\n");
   }
-  write_headers(out, headers);
-  end_head(out);
+  if (headers.empty()) {
+    words.add("\r\n");
+    out.append(words.text());
+  } else {
+    out.append(words.text());
+    write_headers(out, headers);
+    end_head(out);
+  }
 }
 
-void ServerExchange::log_access() {
-  const auto log = core_.options().access_log;
-  if (log == nullptr) return;
+void ServerExchange::log_access() const {
   const Duration took = core_.loop().now() - request_began_;
   const std::string host = peer().host();
-  log(fmt::format("{} \"{} {} HTTP/1.{}\" {} {} {:.6f}", host.empty() ? "-" : host,
+  core_.options().access_log(
+      fmt::format("{} \"{} {} HTTP/1.{}\" {} {} {:.6f}", host.empty() ? "-" : host,
                   head_.method_name().empty() ? "-" : head_.method_name(),
                   head_.target().empty() ? "-" : head_.target(), head_.minor_version(),
-                  response_.status(), body_sent_, std::chrono::duration<double>(took).count()));
+                  answer_->status(), body_sent_, std::chrono::duration<double>(took).count()));
 }
 
 void ServerExchange::start_stream(Framing framing) {
   stream_framing_ = framing;
-  stream_left_ = response_.length_.value_or(0);
+  stream_left_ = answer_->length_.value_or(0);
   head_sent_ = true;
   write_head(framing, stream_left_);
 }
@@ -148,11 +196,11 @@ void ServerExchange::start_stream(Framing framing) {
 Task<> ServerExchange::write_body(std::string data) {
   if (!head_sent_) {
     const Framing otherwise = head_.minor_version() == 0 ? Framing::UntilClose : Framing::Chunked;
-    start_stream(response_.length_ ? Framing::Length : otherwise);
+    start_stream(answer_->length_ ? Framing::Length : otherwise);
   }
   if (stream_framing_ == Framing::Length && data.size() > stream_left_) {
     throw Error(fmt::format("a streamed answer of {} bytes is more than the {} it announced",
-                            body_sent_ + data.size(), *response_.length_));
+                            body_sent_ + data.size(), *answer_->length_));
   }
   if (data.empty()) co_return;
   body_sent_ += data.size();
@@ -167,12 +215,13 @@ Task<> ServerExchange::write_body(std::string data) {
     throw Truncated(output_.stalled() ? "the client stopped reading the answer"
                                       : "the client has left");
   }
+  if (ended_) sent();
 }
 
 Task<> ServerExchange::stream_response() {
   head_sent_ = false;
   BodyWriter writer(*this);
-  OwnedFrame<void> frame = response_.stream_(writer).release();
+  OwnedFrame<void> frame = answer_->stream_(writer).release();
   const Outcome outcome = co_await run_handler(frame);
   if (outcome == Outcome::Done) {
     finish_stream();
@@ -184,20 +233,20 @@ Task<> ServerExchange::stream_response() {
     closing_ = true;  // without its end: the client sees that the body is cut short
     if (outcome == Outcome::Failed) answer_failure(error_);
   }
-  log_access();
+  if (core_.options().access_log != nullptr) log_access();
 }
 
 void ServerExchange::finish_stream() {
   if (!head_sent_) {  // nothing was written
     const Framing otherwise = head_.minor_version() == 0 ? Framing::UntilClose : Framing::Chunked;
-    start_stream(response_.length_ ? Framing::Length : otherwise);
+    start_stream(answer_->length_ ? Framing::Length : otherwise);
   }
   if (stream_framing_ == Framing::Chunked) write_last_chunk(output_.text());
   if (stream_framing_ != Framing::Length || stream_left_ == 0) return;
   closing_ = true;
   log::write(log::Level::error, "http",
              fmt::format("{} {}: a streamed answer ended {} bytes before the {} it announced",
-                         head_.method_name(), head_.target(), stream_left_, *response_.length_));
+                         head_.method_name(), head_.target(), stream_left_, *answer_->length_));
 }
 
 }  // namespace detail

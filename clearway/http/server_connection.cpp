@@ -37,7 +37,7 @@ void ServerConnection::completed() {
     if (exchange_ == nullptr) exchange_ = &core_.lend_exchange(*this);
     exchange_->arrived({core_.scratch(), static_cast<std::size_t>(result)});
   } else if (exchange_ != nullptr) {
-    exchange_->ended();
+    exchange_->ended(result < 0);
   }
   if (exchange_ == nullptr || !exchange_->wake_reader()) enqueue();
 }
@@ -124,6 +124,10 @@ void ServerConnection::set_deadline(Instant deadline) noexcept {
 
 void ServerConnection::set_deadline_in(Duration length) noexcept {
   set_deadline(after(core_.loop().now(), length));
+}
+
+void ServerConnection::sent() noexcept {
+  if (exchange_ != nullptr) exchange_->sent();
 }
 
 void ServerConnection::expired() {

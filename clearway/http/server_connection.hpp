@@ -50,6 +50,8 @@ class ServerConnection final : public ListNode<ServerConnection>,
   // touched when it would fire too late.
   void set_deadline(Instant deadline) noexcept;
   void set_deadline_in(Duration length) noexcept;
+  // For its output.
+  void sent() noexcept;
 
   PromiseBase* finished(PromiseBase& child) noexcept override;
   [[nodiscard]] PromiseBase* waiting_frame() const noexcept override;

@@ -129,25 +129,28 @@ void ServerCore::end_if_done() noexcept {
 }
 
 ServerExchange& ServerCore::lend_exchange(ServerConnection& connection) {
-  if (idle_exchanges_.empty()) idle_exchanges_.push_back(std::make_unique<ServerExchange>(*this));
-  std::unique_ptr<ServerExchange> exchange = std::move(idle_exchanges_.back());
-  idle_exchanges_.pop_back();
-  exchange->attach(connection);
-  exchange->place = lent_exchanges_.size();
-  lent_exchanges_.push_back(std::move(exchange));
-  return *lent_exchanges_.back();
+  if (idle_exchange_ == nullptr) {
+    exchanges_.push_back(std::make_unique<ServerExchange>(*this));
+    exchanges_.back()->place = exchanges_.size() - 1;
+    take_back(*exchanges_.back());
+  }
+  ServerExchange& exchange = *std::exchange(idle_exchange_, idle_exchange_->next_idle);
+  --idle_exchanges_;
+  exchange.attach(connection);
+  return exchange;
 }
 
 void ServerCore::take_back(ServerExchange& exchange) noexcept {
-  const std::size_t place = exchange.place;
-  std::unique_ptr<ServerExchange> owned = std::move(lent_exchanges_[place]);
-  if (place + 1 < lent_exchanges_.size()) {
-    lent_exchanges_[place] = std::move(lent_exchanges_.back());
-    lent_exchanges_[place]->place = place;
+  exchange.detach();
+  if (idle_exchanges_ < kept_exchanges) {
+    exchange.next_idle = std::exchange(idle_exchange_, &exchange);
+    ++idle_exchanges_;
+    return;
   }
-  lent_exchanges_.pop_back();
-  owned->detach();
-  if (idle_exchanges_.size() < kept_exchanges) idle_exchanges_.push_back(std::move(owned));
+  const std::size_t place = exchange.place;
+  exchanges_[place].swap(exchanges_.back());
+  exchanges_[place]->place = place;
+  exchanges_.pop_back();
 }
 
 void ServerCore::forget(ServerConnection& connection) noexcept {

@@ -37,7 +37,7 @@ class ServerCore final : private Operation, private Ready, private Timer {
   void stop() noexcept;
 
   [[nodiscard]] Loop& loop() const noexcept { return loop_; }
-  [[nodiscard]] const Router& router() const noexcept { return app_.router(); }
+  [[nodiscard]] App& app() const noexcept { return app_; }
   [[nodiscard]] const ServerOptions& options() const noexcept { return options_; }
   [[nodiscard]] const Address& address() const noexcept { return listener_.address(); }
   [[nodiscard]] bool started() const noexcept { return started_; }
@@ -77,8 +77,9 @@ class ServerCore final : private Operation, private Ready, private Timer {
   std::exception_ptr error_;
   std::size_t count_ = 0;
   List<ServerConnection> connections_;
-  std::vector<std::unique_ptr<ServerExchange>> idle_exchanges_;
-  std::vector<std::unique_ptr<ServerExchange>> lent_exchanges_;
+  std::vector<std::unique_ptr<ServerExchange>> exchanges_;
+  ServerExchange* idle_exchange_ = nullptr;  // the first of those that nobody has
+  std::size_t idle_exchanges_ = 0;
   std::unique_ptr<char[]> scratch_;
   DateLine date_;
   Instant date_until_ = Instant::min();

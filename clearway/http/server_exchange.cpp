@@ -34,10 +34,11 @@ void ServerExchange::detach() noexcept {
   input_.clear();
   if (input_.capacity() > kept_input) input_.shrink_to_fit();
   input_at_ = 0;
-  response_ = Response();
+  const bool much = response_.body_.capacity() > kept_input;
+  if (much || response_.streamed()) response_ = Response();
   error_ = nullptr;
   reader_ = nullptr;
-  in_head_ = ended_ = closing_ = lingers_ = out_of_time_ = draining_ = false;
+  in_head_ = ended_ = left_ = closing_ = lingers_ = out_of_time_ = draining_ = false;
 }
 
 PromiseBase& ServerExchange::begin() {
@@ -72,12 +73,24 @@ void ServerExchange::watch(CancelScope* scope) {
   look_after_client();
 }
 
+// A client that has ended its side may have left, or only have nothing more to say (`nc -N`): the
+// kernel does not tell the two apart until something is sent.
 void ServerExchange::look_after_client() {
   if (watched_ == nullptr) return;
-  if (ended_ || output_.failed()) {
+  if (left_ || output_.failed()) {
     watched_->cancel();
+  } else if (ended_) {
+    if (!output_.sending()) sent();
   } else if (input_.size() - input_at_ < most_ahead) {
     connection_->receive();
+  }
+}
+
+void ServerExchange::sent() noexcept {
+  if (ended_ && watched_ != nullptr && !output_.failed()) {
+    connection_->set_deadline_in(core_.options().half_closed_timeout);
+  } else {
+    connection_->set_deadline(never);
   }
 }
 
@@ -87,6 +100,9 @@ void ServerExchange::out_of_time() noexcept {
   } else if (reader_ != nullptr) {
     out_of_time_ = true;
     wake_reader();
+  } else if (ended_ && watched_ != nullptr) {
+    left_ = true;
+    watched_->cancel();
   }
 }
 
@@ -121,22 +137,28 @@ ServerExchange::Input ServerExchange::InputAwaiter::await_resume() const {
   return exchange_.out_of_time_ ? Input::OutOfTime : Input::Draining;
 }
 
+ParseState ServerExchange::next_head() {
+  if (input_at_ == input_.size()) return ParseState::NeedMore;
+  const ParseResult parsed = parser_.feed(unread(), head_);
+  consume(parsed.consumed);
+  return parsed.state;
+}
+
 // Answers the requests that are there and those that come while it does.
 Task<> ServerExchange::serve() {
-  const ServerOptions& options = core_.options();
   while (!closing_) {
-    const ParseResult parsed = parser_.feed(unread(), head_);
-    if (parsed.state == ParseState::Failed) {
+    const ParseState state = next_head();
+    if (state == ParseState::Failed) {
       refuse(parser_.failure().status, parser_.failure().reason);
       break;
     }
-    if (parsed.state == ParseState::NeedMore) {
+    if (state == ParseState::NeedMore) {
       if (output_.waiting_bytes() > 0) {
-        co_await output_.flush();
+        if (!output_.start()) co_await output_.flush();
         continue;  // more may have come meanwhile
       }
       if (unread().empty() || ended_ || output_.failed()) break;
-      if (!in_head_) connection_->set_deadline_in(options.header_timeout);
+      if (!in_head_) connection_->set_deadline_in(core_.options().header_timeout);
       in_head_ = true;
       const Input input = co_await more_input();
       if (input == Input::OutOfTime) refuse(408, "the request's head did not come in time");
@@ -145,9 +167,8 @@ Task<> ServerExchange::serve() {
     }
     if (in_head_) connection_->set_deadline(never);
     in_head_ = false;
-    consume(parsed.consumed);
     begin_request();
-    OwnedFrame<Response> handler = call_handler();
+    OwnedFrame<Response> handler = answer();
     if (handler) {
       const Outcome outcome = co_await run_handler(handler);
       if (outcome == Outcome::ClientLeft) {
@@ -157,47 +178,71 @@ Task<> ServerExchange::serve() {
       if (outcome == Outcome::Failed) {
         answer_failure(error_);
       } else {
-        response_ = handler.promise().take();
+        answer_ = &handler.promise().value();
       }
     }
-    if (response_.streamed() && head_.method() != Method::Head) {
+    if (answer_->streamed() && head_.method() != Method::Head) {
       co_await stream_response();
     } else {
       write_response();
     }
     if (!decoder_.done()) co_await skip_body();
-    if (output_.waiting_bytes() > most_corked) co_await output_.flush();
+    if (output_.waiting_bytes() > most_corked && !output_.start()) co_await output_.flush();
   }
-  if (output_.waiting_bytes() > 0 || output_.sending()) co_await output_.flush();
+  answer_ = &response_;
+  const bool unsent = output_.waiting_bytes() > 0 || output_.sending();
+  if (unsent && !output_.start()) co_await output_.flush();
   if (lingers_ && !ended_ && !output_.failed()) co_await linger();
 }
 
 void ServerExchange::begin_request() {
-  decoder_ = BodyDecoder(head_, core_.options().limits);
-  request_.restart(core_.options().body_limit);
-  response_ = Response();
-  error_ = nullptr;
+  const ServerOptions& options = core_.options();
+  if (head_.body_kind() != BodyKind::None || decoder_.kind() != BodyKind::None) {
+    decoder_ = BodyDecoder(head_, options.limits);
+  }
+  request_.restart(options.body_limit);
+  answer_ = &response_;
   body_sent_ = 0;
   continued_ = false;
-  if (core_.options().access_log != nullptr) request_began_ = core_.loop().now();
-  const bool last = connection_->count_request() >= core_.options().requests_per_connection;
+  if (options.access_log != nullptr) request_began_ = core_.loop().now();
+  const bool last = connection_->count_request() >= options.requests_per_connection;
   closing_ = last || !head_.keep_alive();
   lingers_ = last;
 }
 
-OwnedFrame<Response> ServerExchange::call_handler() {
-  Router::Match& route = request_.route_;
-  core_.router().find(head_.method(), head_.method_name(), head_.path(), route);
-  if (route.outcome != Router::Outcome::Found) {
-    answer_without_handler();
-    return {};
-  }
+// A frame that gives the response, or none, and then it is in response_.
+OwnedFrame<Response> ServerExchange::answer() {
+  App& app = core_.app();
+  app.router().find(head_.method(), head_.method_name(), head_.path(), request_.route_);
   try {
-    return route.entry->handler->call(request_, route.parameters, response_);
+    if (!app.middleware().empty()) [[unlikely]]
+      return proceed(0).release();
+    return call_handler();
   } catch (const std::exception&) {
     answer_failure(std::current_exception());
     return {};
   }
+}
+
+OwnedFrame<Response> ServerExchange::call_handler() {
+  Router::Match& route = request_.route_;
+  if (route.outcome == Router::Outcome::Found) {
+    return route.entry->handler->call(request_, route.parameters, response_);
+  }
+  answer_without_handler();
+  return {};
+}
+
+Task<Response> ServerExchange::proceed(std::size_t layer) {
+  std::vector<Middleware>& layers = core_.app().middleware();
+  if (layer == layers.size()) return answer_by_route();
+  return layers[layer](request_, Next(*this, layer + 1));
+}
+
+Task<Response> ServerExchange::answer_by_route() {
+  OwnedFrame<Response> handler = call_handler();
+  if (!handler) co_return std::move(response_);
+  co_return co_await Task<Response>(std::move(handler));
 }
 
 bool ServerExchange::must_send_continue() const noexcept {

@@ -37,20 +37,29 @@ class ServerExchange {
     return !closing_ && !ended_ && !output_.failed();
   }
   void arrived(std::string_view bytes);
-  void ended() noexcept { ended_ = true; }
+  // The client sends nothing more. It may wait for its answer all the same, unless it is broken.
+  void ended(bool broken) noexcept {
+    ended_ = true;
+    left_ = left_ || broken;
+  }
   // False when nobody waits for input.
   bool wake_reader() noexcept;
   // Bytes or the end came while a handler runs.
   void look_after_client();
   void out_of_time() noexcept;
+  // All that there was to send has been sent: the write timeout is over.
+  void sent() noexcept;
   void drain() noexcept;
   [[nodiscard]] ServerOutput& output() noexcept { return output_; }
-  std::size_t place = 0;  // among the lent ones
+  std::size_t place = 0;                // among all of the core's
+  ServerExchange* next_idle = nullptr;  // while it is idle
 
   // For Request.
   [[nodiscard]] const Address& peer() const noexcept;
   // Appends the next piece of the body; gives its size, 0 at the end.
   Task<std::size_t> read_body(std::string& into);
+  // For Next: the middleware of that number, or without one so high what the route says.
+  Task<Response> proceed(std::size_t layer);
   // For BodyWriter.
   Task<> write_body(std::string data);
 
@@ -65,15 +74,19 @@ class ServerExchange {
   class Handling;
 
   Task<> serve();
+  // What came next: a head, or nothing whole.
+  ParseState next_head();
   // One request whose head is there.
   void begin_request();
+  OwnedFrame<Response> answer();
   OwnedFrame<Response> call_handler();
+  Task<Response> answer_by_route();
   void answer_without_handler();
   void answer_failure(const std::exception_ptr& error);
   void refuse(int status, std::string_view reason);
   void write_response();
   void write_head(Framing framing, std::uint64_t length);
-  void log_access();
+  void log_access() const;
   Task<> stream_response();
   void start_stream(Framing framing);
   void finish_stream();
@@ -102,7 +115,8 @@ class ServerExchange {
   RequestHead head_;
   BodyDecoder decoder_;
   Request request_;
-  Response response_;
+  Response response_;  // unless the handler's frame keeps it
+  Response* answer_ = &response_;
   std::exception_ptr error_;  // of the handler
   InputAwaiter* reader_ = nullptr;
   CancelScope* watched_ = nullptr;  // of the handler that waits for something
@@ -112,6 +126,7 @@ class ServerExchange {
   Framing stream_framing_ = Framing::None;
   bool in_head_ = false;
   bool ended_ = false;    // the client sends nothing more
+  bool left_ = false;     // and does not read either
   bool closing_ = false;  // the connection ends with this answer
   bool lingers_ = false;  // and the client may still be sending
   bool out_of_time_ = false;
@@ -169,7 +184,7 @@ class ServerExchange::HandlerAwaiter final {
     PromiseBase& child = frame_.promise();
     if (child.error == nullptr) return Outcome::Done;
     if (child.ended_cancelled() && scope_.parent()->cancelled()) throw Cancelled();
-    if (exchange_.ended_ || exchange_.output_.failed()) return Outcome::ClientLeft;
+    if (exchange_.left_ || exchange_.output_.failed()) return Outcome::ClientLeft;
     exchange_.error_ = child.error;
     return Outcome::Failed;
   }

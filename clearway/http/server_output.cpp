@@ -1,5 +1,6 @@
 #include <clearway/http/server_output.hpp>
 
+#include <algorithm>
 #include <cerrno>
 
 #include <clearway/http/server_connection.hpp>
@@ -11,10 +12,10 @@ bool ServerOutput::start() {
   while (!pending) {
     if (failed_) return true;
     if (!busy_) {
-      if (text_.empty() && tail_.empty()) return true;
-      text_.swap(sending_);
-      tail_.swap(sending_tail_);
-      pieces_[0] = {sending_.data(), sending_.size()};
+      if (text().empty() && tail_.empty()) return true;
+      pieces_[0] = {text().data(), text().size()};
+      filling_ ^= 1;  // the other one has been sent
+      if (!tail_.empty()) tail_.swap(sending_tail_);
       pieces_[1] = {sending_tail_.data(), sending_tail_.size()};
       busy_ = true;
       kind = Kind::send;
@@ -41,14 +42,14 @@ bool ServerOutput::account() noexcept {
   }
   if (pieces_[0].iov_len + pieces_[1].iov_len > 0) return true;
   busy_ = false;
-  sending_.clear();
-  sending_tail_.clear();
+  buffers_[filling_ ^ 1].clear();
+  if (!sending_tail_.empty()) sending_tail_ = std::string();
   return true;
 }
 
 void ServerOutput::fail() noexcept {
   failed_ = true;
-  text_.clear();
+  text().clear();
   tail_.clear();
 }
 
@@ -59,7 +60,7 @@ void ServerOutput::completed() {
     return;
   }
   if (!start()) return;
-  connection_->set_deadline(never);
+  connection_->sent();
   if (waiting_ != nullptr) {
     std::exchange(waiting_, nullptr)->wake();
   } else if (failed_) {
@@ -73,12 +74,16 @@ void ServerOutput::give_up() noexcept {
 }
 
 void ServerOutput::reset() noexcept {
-  for (std::string* buffer : {&text_, &sending_}) {
-    buffer->clear();
-    if (buffer->capacity() > kept_capacity) buffer->shrink_to_fit();
+  const bool unsent = busy_ || waiting_bytes() > 0;
+  std::size_t kept = 0;
+  for (const std::string* text : {&buffers_[0], &buffers_[1], &tail_, &sending_tail_}) {
+    kept = std::max(kept, text->capacity());
   }
-  tail_ = std::string();
-  sending_tail_ = std::string();
+  if (unsent || kept > kept_capacity) {
+    buffers_ = {};
+    tail_ = std::string();
+    sending_tail_ = std::string();
+  }
   connection_ = nullptr;
   busy_ = failed_ = stalled_ = false;
 }

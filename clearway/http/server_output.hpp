@@ -4,6 +4,7 @@
 // waited for unless somebody wants to know.
 
 #include <array>
+#include <cstdint>
 #include <string>
 #include <utility>
 
@@ -31,10 +32,12 @@ class ServerOutput final : private Operation {
   class Flush;
 
   // Appended to; sent with the next start().
-  [[nodiscard]] std::string& text() noexcept { return text_; }
+  [[nodiscard]] std::string& text() noexcept { return buffers_[filling_]; }
   // Sent after what is in text() now, from where it lies. Nothing may be appended until it is sent.
   void set_tail(std::string body) noexcept { tail_ = std::move(body); }
-  [[nodiscard]] std::size_t waiting_bytes() const noexcept { return text_.size() + tail_.size(); }
+  [[nodiscard]] std::size_t waiting_bytes() const noexcept {
+    return buffers_[filling_].size() + tail_.size();
+  }
 
   // Sends what there is and waits until it is sent; failed() says how it went.
   [[nodiscard]] Awaiting<Flush, ServerOutput> flush() noexcept {
@@ -48,6 +51,7 @@ class ServerOutput final : private Operation {
   // The client takes nothing: gives up.
   void give_up() noexcept;
   void attach(ServerConnection& connection) noexcept { connection_ = &connection; }
+  // Forgets the connection; memory is kept unless it is much.
   void reset() noexcept;
 
  private:
@@ -59,11 +63,11 @@ class ServerOutput final : private Operation {
 
   ServerConnection* connection_ = nullptr;
   Flush* waiting_ = nullptr;
-  std::string text_;
-  std::string sending_;
+  std::array<std::string, 2> buffers_;  // one is filled while the other is sent
   std::string tail_;
   std::string sending_tail_;
   std::array<iovec, 2> pieces_{};
+  std::uint8_t filling_ = 0;
   bool busy_ = false;  // pieces_ holds something
   bool failed_ = false;
   bool stalled_ = false;

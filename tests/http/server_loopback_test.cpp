@@ -4,6 +4,9 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/resource.h>
+#include <unistd.h>
+#include <clearway/base/log.hpp>
 #include <clearway/loop/epoll_driver.hpp>
 
 namespace clearway::http {
@@ -47,6 +50,65 @@ TEST(ServerLoopback, SendsLargeAnswersToSlowReaders) {
     EXPECT_EQ(answer.substr(answer.find("\r\n\r\n") + 4), large);
   };
   run(with_server(app, {}, client));
+}
+
+// Lets this process have one more descriptor than it has.
+class OneMoreDescriptor {
+ public:
+  OneMoreDescriptor() {
+    ::getrlimit(RLIMIT_NOFILE, &before_);
+    const int next = ::dup(STDIN_FILENO);
+    ::close(next);
+    rlimit limit = before_;
+    limit.rlim_cur = static_cast<rlim_t>(next) + 1;
+    ::setrlimit(RLIMIT_NOFILE, &limit);
+  }
+  OneMoreDescriptor(const OneMoreDescriptor&) = delete;
+  OneMoreDescriptor& operator=(const OneMoreDescriptor&) = delete;
+  ~OneMoreDescriptor() { ::setrlimit(RLIMIT_NOFILE, &before_); }
+
+ private:
+  rlimit before_{};
+};
+
+TEST(ServerLoopback, WithoutDescriptorsConnectionsWait) {
+  App app;
+  app.get("/", [](Request&) -> Task<Response> { co_return "hello"; });
+  const auto sink = log::set_sink([](log::Level, std::string_view, std::string_view) {});
+  const auto client = [](Server& server) -> Task<> {
+    using namespace std::chrono_literals;
+    auto& driver = dynamic_cast<EpollDriver&>(Loop::current().driver());
+    Stream first = co_await connect(server.address());
+    co_await talk(first, 1);
+    const OneMoreDescriptor limited;
+    Stream second = co_await connect(server.address());
+    const std::uint64_t before = driver.calls().accept;
+    co_await second.write("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+    const auto early = co_await move_on_after(30ms, second.read_until("\r\n\r\n"));
+    EXPECT_FALSE(early.has_value());
+    EXPECT_LE(driver.calls().accept - before, 2U) << "accept is tried again and again";
+    first.close();
+    const std::string head = co_await timeout(5s, second.read_until("\r\n\r\n"));
+    EXPECT_THAT(head, HasSubstr("200 OK"));
+  };
+  run(with_server(app, {}, client));
+  log::set_sink(sink);
+}
+
+TEST(ServerLoopback, ServesAtAUnixSocket) {
+  const std::string path = ::testing::TempDir() + "clearway_server_test.sock";
+  App app;
+  app.get("/", [](Request&) -> Task<Response> { co_return "hello"; });
+  std::string answer;
+  const auto client = [&]() -> Task<> {
+    Stream stream = co_await connect_unix(path);
+    co_await stream.write(closing_get("/"));
+    answer = co_await stream.read_all();
+  };
+  const auto both = [&]() -> Task<> { co_await race(serve(app, "unix:" + path), client()); };
+  run(both());
+  EXPECT_THAT(answer, ::testing::EndsWith("\r\n\r\nhello"));
+  EXPECT_NE(::access(path.c_str(), F_OK), 0) << "the socket's file is left over";
 }
 
 TEST(ServerLoopback, RefusesEndpointsWithTheColumn) {

@@ -177,20 +177,6 @@ TEST_F(ServerTest, ClosesIdleConnections) {
   });
 }
 
-TEST_F(ServerTest, CancelsTheHandlerWhoseClientLeft) {
-  run([this](Server& server) -> Task<> {
-    {
-      Stream stream = co_await connect(server.address());
-      co_await stream.write("GET /slow HTTP/1.1\r\nHost: a\r\n\r\n");
-      co_await sleep(1s);
-    }
-    co_await sleep(10s);
-    EXPECT_EQ(started, 1);
-    EXPECT_EQ(finished, 0);
-    EXPECT_EQ(server.connections(), 0U);
-  });
-}
-
 TEST_F(ServerTest, DrainsAndThenCancels) {
   for (const Duration patience : {Duration(10s), Duration(1s)}) {
     ServerOptions options;
