@@ -10,6 +10,7 @@
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
 #include <clearway/loop/address.hpp>
+#include <clearway/net/known_names.hpp>
 #include <clearway/tls/certificate.hpp>
 #include <clearway/tls/core.hpp>
 
@@ -63,11 +64,15 @@ TlsEngine::TlsEngine(std::shared_ptr<TlsClientCore> client, const std::string& h
     : client_(std::move(client)) {
   const TlsClientOptions& options = client_->options();
   host_ = without_dot(options.server_name.empty() ? host : options.server_name);
+  if (host_.empty()) {
+    throw UsageError("TLS needs the name of the server, which its certificate has to bear");
+  }
+  const bool is_address = Address::ip(host_, 0).has_value();
+  if (!is_address) host_ = ascii_name(host_);
   session_key_ = fmt::format("{}:{}", host_, port);
   start(client_->ssl(), seconds);
   SSL* ssl = ssl_.get();
   SSL_set_connect_state(ssl);
-  const bool is_address = Address::ip(host_, 0).has_value();
   if (!is_address) SSL_set_tlsext_host_name(ssl, host_.c_str());
   X509_VERIFY_PARAM* parameters = SSL_get0_param(ssl);
   X509_VERIFY_PARAM_set_hostflags(parameters, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);

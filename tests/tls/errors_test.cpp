@@ -2,7 +2,7 @@
 
 #include <tests/tls/tls_world.hpp>
 
-namespace tls_tests {
+namespace clearway::tls_tests {
 namespace {
 
 using namespace std::chrono_literals;
@@ -277,4 +277,4 @@ TEST(TlsErrors, ConfigurationsThatCannotWork) {
 }
 
 }  // namespace
-}  // namespace tls_tests
+}  // namespace clearway::tls_tests

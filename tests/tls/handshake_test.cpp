@@ -1,6 +1,6 @@
 #include <tests/tls/tls_world.hpp>
 
-namespace tls_tests {
+namespace clearway::tls_tests {
 namespace {
 
 using namespace std::chrono_literals;
@@ -153,6 +153,8 @@ TEST(TlsHandshake, MisuseIsNamed) {
       []() -> Task<> {
         TlsClientContext context = fresh_client();
         EXPECT_THROW(co_await start_tls_client(Stream(), "localhost", context), NetError);
+        Connected plain = co_await connected();
+        EXPECT_THROW(co_await start_tls_client(std::move(plain.client), "", context), UsageError);
         Pair pair = co_await secured(context);
         EXPECT_THROW(co_await start_tls_client(std::move(pair.client), "localhost", context),
                      UsageError);
@@ -183,4 +185,4 @@ TEST(TlsHandshake, AHandshakeThatIsCancelledLeavesNothing) {
 }
 
 }  // namespace
-}  // namespace tls_tests
+}  // namespace clearway::tls_tests

@@ -5,7 +5,7 @@
 #include <clearway/tls/transport.hpp>
 #include <tests/tls/tls_world.hpp>
 
-namespace tls_tests {
+namespace clearway::tls_tests {
 namespace {
 
 using namespace std::chrono_literals;
@@ -274,4 +274,4 @@ TEST(TlsStream, MovesWithWhatItHolds) {
 }
 
 }  // namespace
-}  // namespace tls_tests
+}  // namespace clearway::tls_tests

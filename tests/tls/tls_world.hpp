@@ -11,9 +11,8 @@
 #include <tests/support/certificates.hpp>
 #include <tests/support/worlds.hpp>
 
-namespace tls_tests {
+namespace clearway::tls_tests {
 
-using namespace clearway;
 using clearway::tests::Certificate;
 using clearway::tests::CertificateRequest;
 using clearway::tests::test_certificate;
@@ -118,4 +117,4 @@ inline bool has(const std::string& text, std::string_view part) {
   return text.find(part) != std::string::npos;
 }
 
-}  // namespace tls_tests
+}  // namespace clearway::tls_tests
