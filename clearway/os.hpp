@@ -4,3 +4,5 @@
 
 #include <clearway/clearway.hpp>
 #include <clearway/os/file.hpp>
+#include <clearway/os/pipe.hpp>
+#include <clearway/os/process.hpp>
