@@ -21,6 +21,8 @@ constexpr std::size_t largest_copied = 16 * 1024;
 // at every word costs more than the words.
 class Words {
  public:
+  static constexpr std::size_t room_for_body = 256;
+
   template <std::size_t N>
   void add(const char (&words)[N]) noexcept {
     std::memcpy(text_ + size_, words, N - 1);
@@ -37,10 +39,11 @@ class Words {
     add("\r\n");
   }
   [[nodiscard]] std::string_view text() const noexcept { return {text_, size_}; }
+  void clear() noexcept { size_ = 0; }
 
  private:
   std::size_t size_ = 0;
-  char text_[256];
+  char text_[256 + room_for_body];  // the fields are ours: 210 bytes at most
 };
 
 std::string status_text(int status) {
@@ -127,20 +130,19 @@ void ServerExchange::write_response() {
     write_head(answer_->length_ ? Framing::Length : Framing::Chunked, answer_->length_.value_or(0));
   } else {
     std::string& body = answer_->body_;
-    write_head(bodiless ? Framing::None : Framing::Length, body.size());
-    if (!bodiless && !head_only) {
-      body_sent_ = body.size();
-      if (body.size() > largest_copied) {
-        output_.set_tail(std::move(body));
-      } else {
-        output_.text() += body;
-      }
+    const Framing framing = bodiless ? Framing::None : Framing::Length;
+    body_sent_ = bodiless || head_only ? 0 : body.size();
+    if (body_sent_ > largest_copied) {
+      write_head(framing, body.size());
+      output_.set_tail(std::move(body));
+    } else {
+      write_head(framing, body.size(), std::string_view(body).substr(0, body_sent_));
     }
   }
   if (core_.options().access_log != nullptr) log_access();
 }
 
-void ServerExchange::write_head(Framing framing, std::uint64_t length) {
+void ServerExchange::write_head(Framing framing, std::uint64_t length, std::string_view body) {
   std::string& out = output_.text();
   const Headers& headers = answer_->headers();
   Words words;
@@ -166,14 +168,16 @@ void ServerExchange::write_head(Framing framing, std::uint64_t length) {
   } else if (head_.minor_version() == 0) {
     words.add("Connection: keep-alive\r\n");
   }
-  if (headers.empty()) {
-    words.add("\r\n");
+  if (!headers.empty()) {
     out.append(words.text());
-  } else {
-    out.append(words.text());
+    words.clear();
     write_headers(out, headers);
-    end_head(out);
   }
+  words.add("\r\n");
+  const bool together = body.size() <= Words::room_for_body;
+  if (together) words.add(body);
+  out.append(words.text());
+  if (!together) out.append(body);
 }
 
 void ServerExchange::log_access() const {

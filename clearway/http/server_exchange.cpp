@@ -30,7 +30,7 @@ void ServerExchange::attach(ServerConnection& connection) noexcept {
 void ServerExchange::detach() noexcept {
   connection_ = nullptr;
   output_.reset();
-  parser_.reset();
+  if (parser_.started()) parser_.reset();
   input_.clear();
   if (input_.capacity() > kept_input) input_.shrink_to_fit();
   input_at_ = 0;

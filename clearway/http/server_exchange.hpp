@@ -85,7 +85,8 @@ class ServerExchange {
   void answer_failure(const std::exception_ptr& error);
   void refuse(int status, std::string_view reason);
   void write_response();
-  void write_head(Framing framing, std::uint64_t length);
+  // With the whole body, where it is small.
+  void write_head(Framing framing, std::uint64_t length, std::string_view body = {});
   void log_access() const;
   Task<> stream_response();
   void start_stream(Framing framing);

@@ -74,12 +74,9 @@ void ServerOutput::give_up() noexcept {
 }
 
 void ServerOutput::reset() noexcept {
+  // A tail has no memory once it has been sent.
   const bool unsent = busy_ || waiting_bytes() > 0;
-  std::size_t kept = 0;
-  for (const std::string* text : {&buffers_[0], &buffers_[1], &tail_, &sending_tail_}) {
-    kept = std::max(kept, text->capacity());
-  }
-  if (unsent || kept > kept_capacity) {
+  if (unsent || std::max(buffers_[0].capacity(), buffers_[1].capacity()) > kept_capacity) {
     buffers_ = {};
     tail_ = std::string();
     sending_tail_ = std::string();
