@@ -6,3 +6,4 @@
 #include <clearway/os/file.hpp>
 #include <clearway/os/pipe.hpp>
 #include <clearway/os/process.hpp>
+#include <clearway/os/signals.hpp>

@@ -16,9 +16,10 @@ namespace {
 
 // What the handler may touch: lock-free atomics. One slot per signal of the process.
 struct Slot {
-  std::atomic<int> event = -1;  // the watch's eventfd; -1: nobody watches
-  std::atomic<int> count = 0;   // deliveries
-  std::atomic<int> seen = 0;    // deliveries that the callback was told of
+  std::atomic<int> event = -1;        // the watch's eventfd; -1: nobody watches
+  std::atomic<int> count = 0;         // deliveries
+  std::atomic<int> seen = 0;          // deliveries that the callback was told of
+  std::atomic<bool> repeats = false;  // the second delivery does not end the process
 };
 static_assert(std::atomic<int>::is_always_lock_free);
 
@@ -27,7 +28,7 @@ constinit std::array<Slot, NSIG> slots;
 void on_signal(int number) {
   const int saved = errno;
   Slot& slot = slots[static_cast<std::size_t>(number)];
-  if (slot.count.fetch_add(1) > 0) {
+  if (slot.count.fetch_add(1) > 0 && !slot.repeats.load()) {
     std::signal(number, SIG_DFL);
     // Blocked until this handler returns, and then it takes its default action.
     ::raise(number);
@@ -41,7 +42,7 @@ void on_signal(int number) {
 }  // namespace
 
 SignalWatch::SignalWatch(Loop& loop, std::initializer_list<int> signals,
-                         UniqueFunction<void(int)> callback)
+                         UniqueFunction<void(int)> callback, Repeat repeat)
     : loop_(loop), callback_(std::move(callback)) {
   if (loop_.driver().simulated()) return;
   event_ = Descriptor(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
@@ -57,6 +58,7 @@ SignalWatch::SignalWatch(Loop& loop, std::initializer_list<int> signals,
     }
     slot.count = 0;
     slot.seen = 0;
+    slot.repeats = repeat == Repeat::calls;
     struct sigaction action{};
     action.sa_handler = on_signal;
     action.sa_flags = SA_RESTART;

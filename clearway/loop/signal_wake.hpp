@@ -15,8 +15,10 @@ namespace clearway {
 class Loop;
 
 // While it lives, the given signals call `callback(signal)` on the loop instead of ending the
-// process. A signal that comes a second time takes its default action: who presses Ctrl-C twice
-// wants the program to end, whatever it is doing. The handlers from before are restored at the end.
+// process. With Repeat::ends a signal that comes a second time takes its default action: who
+// presses Ctrl-C twice wants the program to end, whatever it is doing. With Repeat::calls it calls
+// again; signals that come faster than the loop turns are one. The handlers from before are
+// restored at the end.
 //
 // One watch per signal in the process, or UsageError; SystemError when the kernel refuses. It is
 // made and destroyed on the thread of the loop, before the loop is. The callback runs inside the
@@ -24,7 +26,10 @@ class Loop;
 // simulated world there are no signals, and the watch does nothing.
 class SignalWatch final : private Operation {
  public:
-  SignalWatch(Loop& loop, std::initializer_list<int> signals, UniqueFunction<void(int)> callback);
+  enum class Repeat { ends, calls };
+
+  SignalWatch(Loop& loop, std::initializer_list<int> signals, UniqueFunction<void(int)> callback,
+              Repeat repeat = Repeat::ends);
   SignalWatch(const SignalWatch&) = delete;
   SignalWatch& operator=(const SignalWatch&) = delete;
   ~SignalWatch();

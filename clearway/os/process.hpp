@@ -159,9 +159,8 @@ class Command {
   static Task<T> start_with(Command command, F body) {
     Process process;
     co_await command.launch(process, true, true);
-    const Duration grace = command.grace_;
     co_return co_await finally(std::invoke(body, process),
-                               [&process, grace] { return process.finish(grace); });
+                               [&] { return process.finish(command.grace_); });
   }
   // With pipes to its input, and from its outputs, or with this program's own streams.
   Task<> launch(Process& process, bool input, bool output) const;
