@@ -9,15 +9,6 @@
 
 namespace clearway::detail {
 
-class Join;
-
-// The scope of a join, and the way from a child of a group to the group.
-class JoinScope final : public CancelScope {
- public:
-  explicit JoinScope(Join& join) noexcept : join(join) {}
-  Join& join;
-};
-
 class Join : public Completion {
  public:
   Join() noexcept = default;
@@ -49,7 +40,7 @@ class Join : public Completion {
   // ended so for a reason outside this join.
   void finish();
 
-  JoinScope scope_{*this};
+  CancelScope scope_;
   PromiseBase* parent_ = nullptr;
   std::size_t pending_ = 0;
   bool opening_ = false;      // between open() and close(), which count as one child

@@ -47,11 +47,17 @@ class Completion {
  public:
   // The frame `child` has finished. Gives the frame to resume next, or null.
   virtual PromiseBase* finished(PromiseBase& child) noexcept = 0;
-  // For traces: the frame that waits for this completion (null: none), and where it was started.
+  // For traces: the frame that waits for this completion (null: none), where `child` was started,
+  // and the name that the program gave to that task (null: none).
   [[nodiscard]] virtual PromiseBase* waiting_frame() const noexcept = 0;
-  [[nodiscard]] virtual Site spawn_site() const noexcept { return {}; }
-  // The name that the program gave to the task; null: none.
-  [[nodiscard]] virtual const char* task_name() const noexcept { return nullptr; }
+  [[nodiscard]] virtual Site spawn_site(const PromiseBase& child) const noexcept {
+    (void)child;
+    return {};
+  }
+  [[nodiscard]] virtual const char* task_name(const PromiseBase& child) const noexcept {
+    (void)child;
+    return nullptr;
+  }
 
  protected:
   ~Completion() = default;

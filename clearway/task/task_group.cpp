@@ -9,17 +9,9 @@ namespace detail {
 // A child that was cancelled before it began runs too, up to its first await, as every task does.
 void ChildBase::run() { resume(promise()); }
 
-TaskGroup& ChildBase::group() const noexcept {
-  return static_cast<TaskGroup&>(static_cast<JoinScope*>(parent())->join);
-}
-
-PromiseBase* ChildBase::waiting_frame() const noexcept {
-  return ended() ? nullptr : group().waiting_frame();
-}
-
-PromiseBase* ChildBase::finished(PromiseBase& child) noexcept {
+PromiseBase* ChildBase::finish(TaskGroup& group) noexcept {
   leave();
-  PromiseBase* next = group().child_finished(*this, child);
+  PromiseBase* next = group.child_finished(*this, promise());
   ended_ = 1;
   conclude();
   joiners_.reverse();
@@ -46,6 +38,31 @@ TaskGroup::~TaskGroup() {
     CancelScope& scope = scope_.children().pop();
     if (scope.kind() == CancelScope::Kind::child) static_cast<detail::ChildBase&>(scope).drop();
   }
+}
+
+// A child's frame runs in the scope that is the child, and the body's in the group's; or just
+// below, while an awaiter has put a scope of its own in between.
+detail::ChildBase* TaskGroup::child_of(const PromiseBase& frame) const noexcept {
+  for (CancelScope* scope = frame.scope; scope != nullptr && scope != &scope_;
+       scope = scope->parent()) {
+    if (scope->kind() == CancelScope::Kind::child) return static_cast<detail::ChildBase*>(scope);
+  }
+  return nullptr;
+}
+
+PromiseBase* TaskGroup::finished(PromiseBase& frame) noexcept {
+  detail::ChildBase* child = child_of(frame);
+  return child == nullptr ? Join::finished(frame) : child->finish(*this);
+}
+
+Site TaskGroup::spawn_site(const PromiseBase& frame) const noexcept {
+  const detail::ChildBase* child = child_of(frame);
+  return child == nullptr ? Site() : child->site();
+}
+
+const char* TaskGroup::task_name(const PromiseBase& frame) const noexcept {
+  const detail::ChildBase* child = child_of(frame);
+  return child == nullptr ? nullptr : child->name();
 }
 
 std::size_t TaskGroup::running() const noexcept {
@@ -75,7 +92,7 @@ void TaskGroup::require_open() const {
 void TaskGroup::enlist(detail::ChildBase& child) noexcept {
   PromiseBase& promise = child.promise();
   child.enter(&scope_);
-  promise.parent = ParentLink(child);
+  promise.parent = ParentLink(*this);
   promise.scope = &child;
   ++pending_;
   Loop::current().ready(child);

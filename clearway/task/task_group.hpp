@@ -28,7 +28,7 @@ namespace detail {
 
 // One child of a group: what it runs, its scope and its outcome. Shared by the group, while the
 // child runs, and by handles.
-class ChildBase : public Completion, public Ready, public CancelScope {
+class ChildBase : public Ready, public CancelScope {
  public:
   // A handle that waits for the child.
   struct Joiner : StackNode<Joiner> {
@@ -58,10 +58,10 @@ class ChildBase : public Completion, public Ready, public CancelScope {
   void wait(Joiner& joiner) noexcept { joiners_.push(joiner); }
   void set_name(std::string name) { name_ = std::make_unique<std::string>(std::move(name)); }
 
-  PromiseBase* finished(PromiseBase& child) noexcept final;
-  [[nodiscard]] PromiseBase* waiting_frame() const noexcept final;
-  [[nodiscard]] Site spawn_site() const noexcept final { return site_; }
-  [[nodiscard]] const char* task_name() const noexcept final {
+  // Its frame has finished. Gives the frame to resume next, or null.
+  PromiseBase* finish(TaskGroup& group) noexcept;
+  [[nodiscard]] Site site() const noexcept { return site_; }
+  [[nodiscard]] const char* name() const noexcept {
     return name_ == nullptr || name_->empty() ? nullptr : name_->c_str();
   }
 
@@ -73,8 +73,6 @@ class ChildBase : public Completion, public Ready, public CancelScope {
 
  private:
   void run() final;
-  // Until it has ended.
-  [[nodiscard]] TaskGroup& group() const noexcept;
 
   std::uint32_t references_ : 31 = 1;  // these fill up what the scope leaves of a word
   std::uint32_t ended_ : 1 = 0;
@@ -123,20 +121,33 @@ class ChildResult : public ChildBase {
   };
 };
 
+// In the place of a plain function, which need not be kept.
+struct NoCallable {
+  template <class F>
+  explicit NoCallable(F&&) noexcept {}
+};
+
 // Holds the callable, so that a lambda's captures live as long as its coroutine.
 template <class T, class F>
 class Child final : public ChildResult<T> {
  public:
   template <class G>
   Child(Site site, G&& function) : ChildResult<T>(site), function_(std::forward<G>(function)) {}
-  template <class... Args>
-  void make(Args&&... args) {
-    auto task = std::invoke(function_, std::forward<Args>(args)...);
-    this->adopt(take_frame(task));
+  // `function` is what the constructor was given.
+  template <class G, class... Args>
+  void make([[maybe_unused]] G& function, Args&&... args) {
+    if constexpr (is_plain) {
+      auto task = std::invoke(function, std::forward<Args>(args)...);
+      this->adopt(take_frame(task));
+    } else {
+      auto task = std::invoke(function_, std::forward<Args>(args)...);
+      this->adopt(take_frame(task));
+    }
   }
 
  private:
-  [[no_unique_address]] F function_;
+  static constexpr bool is_plain = std::is_pointer_v<F>;
+  [[no_unique_address]] std::conditional_t<is_plain, NoCallable, F> function_;
 };
 
 template <class T>
@@ -220,6 +231,10 @@ class TaskGroup : public detail::Join {
   void cancel() noexcept { scope_.cancel(); }
   [[nodiscard]] std::size_t running() const noexcept;
 
+  PromiseBase* finished(PromiseBase& frame) noexcept final;
+  [[nodiscard]] Site spawn_site(const PromiseBase& frame) const noexcept final;
+  [[nodiscard]] const char* task_name(const PromiseBase& frame) const noexcept final;
+
   // For the runtime, which owns a group without a body.
   void open_root(CancelScope& scope) noexcept;
   // Gives a frame to resume when the last child has ended; for a group without body null.
@@ -241,12 +256,14 @@ class TaskGroup : public detail::Join {
     using T = await_result_t<std::invoke_result_t<Function&, Args...>>;
     require_open();
     auto child = std::make_unique<detail::Child<T, Function>>(site, std::forward<F>(function));
-    child->make(std::forward<Args>(args)...);
+    child->make(function, std::forward<Args>(args)...);
     TaskHandle<T> handle(*child);
     enlist(*child.release());
     return handle;
   }
   void require_open() const;
+  // Whose frame it is; null for the body's.
+  [[nodiscard]] detail::ChildBase* child_of(const PromiseBase& frame) const noexcept;
   void enlist(detail::ChildBase& child) noexcept;
 
   Loop* const loop_ = Loop::current_or_null();

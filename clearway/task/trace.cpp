@@ -54,8 +54,9 @@ std::vector<TraceEntry> await_chain(const PromiseBase& frame) {
     chain.push_back({current->origin, spawned.line() != 0 ? spawned : current->awaiting, ""});
     spawned = Site();
     if (const Completion* completion = current->parent.completion()) {
-      if (completion->task_name() != nullptr) chain.back().name = completion->task_name();
-      spawned = completion->spawn_site();
+      const char* const name = completion->task_name(*current);
+      if (name != nullptr) chain.back().name = name;
+      spawned = completion->spawn_site(*current);
       current = completion->waiting_frame();
     } else {
       current = current->parent.frame();

@@ -52,6 +52,53 @@ Task<> in_group() {
   };
   co_await task_group(body);
 }
+// Puts a scope between a frame and its own, as awaiters with a deadline do.
+class InBetween {
+ public:
+  explicit InBetween(OwnedFrame<int> frame) : inner_(std::move(frame)) {}
+  bool await_ready() const noexcept { return false; }
+  template <class P>
+  bool await_suspend(std::coroutine_handle<P> parent) {
+    frame_ = &parent.promise();
+    scope_.enter(frame_->scope);
+    frame_->scope = &scope_;
+    return inner_.await_suspend(parent);
+  }
+  int await_resume() {
+    frame_->scope = scope_.parent();
+    scope_.leave();
+    return inner_.await_resume();
+  }
+
+ private:
+  detail::TaskAwaiter<int> inner_;
+  PromiseBase* frame_ = nullptr;
+  CancelScope scope_;
+};
+
+class PutInBetween {
+ public:
+  explicit PutInBetween(Task<int> task) : frame_(task.release()) {}
+  InBetween operator co_await() && { return InBetween(std::move(frame_)); }
+
+ private:
+  OwnedFrame<int> frame_;
+};
+
+Task<int> between(int number) {
+  lines.middle = __LINE__ + 1;
+  const int result = co_await PutInBetween(leaf(number));
+  co_return result;
+}
+Task<> in_group_between() {
+  const auto body = [](TaskGroup& group) -> Task<> {
+    lines.group = __LINE__ + 1;
+    const auto handle = group.start(between, 7);
+    handle.set_name("billing");
+    co_return;
+  };
+  co_await task_group(body);
+}
 Task<> in_gather() {
   lines.gather = __LINE__ + 1;
   co_await gather(leaf(1), middle(7));
@@ -96,6 +143,16 @@ TEST(Trace, AChildOfAGroupWithItsNameAndWhereItWasStarted) {
                         "  in Task<int> trace_test::leaf(int) at trace_test.cpp:{}\n"
                         "  in Task<int> trace_test::middle(int) \"billing\" at trace_test.cpp:{}\n"
                         "  in Task<> trace_test::in_group() at trace_test.cpp:{}\n",
+                        lines.leaf, lines.middle, lines.group));
+}
+
+TEST(Trace, AChildWhoseFrameWaitsInAnotherScope) {
+  const std::string report = report_of(in_group_between);
+  EXPECT_EQ(report,
+            fmt::format("seed 1: seven is not served\n"
+                        "  in Task<int> trace_test::leaf(int) at trace_test.cpp:{}\n"
+                        "  in Task<int> trace_test::between(int) \"billing\" at trace_test.cpp:{}\n"
+                        "  in Task<> trace_test::in_group_between() at trace_test.cpp:{}\n",
                         lines.leaf, lines.middle, lines.group));
 }
 
