@@ -1,7 +1,7 @@
 #pragma once
 
-// What a loop asks of the world: time, sockets, and waiting. Two implementations: EpollDriver and
-// SimulatedDriver. All calls come from the loop's thread, except wake().
+// What a loop asks of the world: time, sockets, and waiting. EpollDriver, UringDriver and
+// SimulatedDriver give it. All calls come from the loop's thread, except wake().
 
 #include <memory>
 #include <optional>
@@ -68,12 +68,19 @@ class Driver {
     (void)name;
     return std::nullopt;
   }
+  // For a loop inside somebody else's, see task/guest.hpp. A descriptor that can be read when
+  // wait() would find something; -1: this driver has none.
+  [[nodiscard]] virtual int pollable() const noexcept { return -1; }
+  // Gets ready for the other loop to wait on pollable(), at most until `deadline`. Gives when it
+  // must stop waiting: Instant::min() when there is something to do already.
+  virtual Instant park(Instant deadline) { return deadline; }
+
   // What every pending task waits for when nothing can ever happen any more: only simulated
   // drivers can know. Called by Loop with no ready task and no timer.
   [[nodiscard]] virtual bool stuck() const noexcept { return false; }
 };
 
-// The driver of real programs; throws SystemError when the kernel refuses.
+// The driver of real programs; CLEARWAY_DRIVER=uring|epoll forces one. Throws SystemError.
 std::unique_ptr<Driver> make_default_driver();
 
 }  // namespace clearway

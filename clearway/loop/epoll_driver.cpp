@@ -86,6 +86,11 @@ void EpollDriver::wait(Instant deadline) {
   if (retry_at_ != never && now() >= retry_at_) retry_starved();
 }
 
+// wake() makes the epoll descriptor readable from now on.
+Instant EpollDriver::park(Instant deadline) {
+  return fall_asleep() ? std::min(deadline, retry_at_) : Instant::min();
+}
+
 // A timeout of nanoseconds, so that the loop neither wakes early nor sleeps a whole tick too long.
 // An interruption is no reason to return: a signal's handler says wake().
 int EpollDriver::wait_for_events(Instant deadline) {

@@ -75,7 +75,7 @@ void KernelDriver::wake() noexcept {
 
 bool KernelDriver::fall_asleep() noexcept {
   int expected = awake;
-  return wake_state_.compare_exchange_strong(expected, sleeping);
+  return wake_state_.compare_exchange_strong(expected, sleeping) || expected == sleeping;
 }
 
 void KernelDriver::wake_up() noexcept {

@@ -76,6 +76,12 @@ void Loop::turn(bool may_wait) {
   driver_->wait(deadline);
 }
 
+Instant Loop::park() {
+  if (!queue_.empty() || !shuffled_.empty() || mailbox_->full()) return Instant::min();
+  const Instant until = driver_->park(timers_.next());
+  return mailbox_->full() ? Instant::min() : until;
+}
+
 void Loop::run() {
   stopped_ = false;
   while (!stopped_) turn(true);

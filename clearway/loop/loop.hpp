@@ -66,6 +66,9 @@ class Loop {
   // Turns until stop() is called. Throws UsageError in simulation when nothing can happen any more.
   void run();
   void stop() noexcept { stopped_ = true; }
+  // For an owner that makes the turns by hand and waits on the driver's pollable() in between:
+  // until when it may wait; Instant::min() when there is something to do.
+  Instant park();
   // One turn; waits for events only when `may_wait` and nothing is ready.
   void turn(bool may_wait);
 

@@ -4,30 +4,13 @@
 
 #include <clearway/base/error.hpp>
 #include <clearway/loop/signal_wake.hpp>
+#include <clearway/task/background_group.hpp>
 #include <clearway/task/trace.hpp>
 
 #include <csignal>
 
 namespace clearway {
 namespace {
-
-// The background group of the run of this thread.
-thread_local TaskGroup* background_group = nullptr;
-
-class BackgroundGroup final : public TaskGroup {
- public:
-  // Cancels the children; the loop is stopped when the last has ended.
-  void begin_draining() noexcept {
-    cancel();
-    draining_ = true;
-  }
-
- private:
-  void emptied() noexcept override {
-    if (draining_) Loop::current().stop();
-  }
-  bool draining_ = false;
-};
 
 // Runs a loop through its failures, of which the first counts.
 class Persistent {
@@ -60,23 +43,7 @@ class Persistent {
   std::exception_ptr failure_;
 };
 
-// What background() gives while it lives.
-class AsBackground {
- public:
-  explicit AsBackground(TaskGroup& group) noexcept { background_group = &group; }
-  AsBackground(const AsBackground&) = delete;
-  AsBackground& operator=(const AsBackground&) = delete;
-  ~AsBackground() { background_group = nullptr; }
-};
-
 }  // namespace
-
-TaskGroup& background() {
-  if (background_group == nullptr) {
-    throw UsageError("background() belongs to a run: call it from a task");
-  }
-  return *background_group;
-}
 
 namespace detail {
 
@@ -87,9 +54,7 @@ PromiseBase* Root::finished(PromiseBase& child) noexcept {
 }
 
 void Root::drive(Loop& loop, PromiseBase& frame) {
-  BackgroundGroup group;
-  group.open_root(scope_);
-  const AsBackground current(group);
+  BackgroundGroup group(scope_);
   frame.parent = ParentLink(*this);
   frame.scope = &scope_;
   Persistent persistent(loop);

@@ -1,0 +1,94 @@
+#include <clearway/task/guest.hpp>
+
+#include <algorithm>
+
+#include <clearway/base/error.hpp>
+#include <clearway/loop/epoll_driver.hpp>
+#include <clearway/task/background_group.hpp>
+
+namespace clearway {
+
+class Guest::State final : public Completion {
+ public:
+  // epoll's descriptor tells of everything; io_uring's only of what the kernel has done by itself.
+  explicit State(OwnedFrame<void> frame)
+      : loop(std::make_unique<EpollDriver>()), group(scope), frame_(std::move(frame)) {
+    PromiseBase& promise = frame_.promise();
+    promise.parent = ParentLink(*this);
+    promise.scope = &scope;
+    if (start_inline(promise)) end();
+  }
+
+  [[nodiscard]] bool done() const noexcept { return ended_ && !group.has_children(); }
+
+  void take() {
+    if (!done()) throw UsageError("the guest's task has not ended: take() is for after done()");
+    if (!frame_.promise().ended_cancelled()) frame_.promise().take();
+    if (group.first_error() != nullptr) std::rethrow_exception(group.first_error());
+  }
+
+  Loop loop;
+  CancelScope scope;
+  detail::BackgroundGroup group;
+
+ private:
+  void end() noexcept {
+    ended_ = true;
+    group.begin_draining();
+  }
+  PromiseBase* finished(PromiseBase&) noexcept override {
+    end();
+    if (!group.has_children()) loop.stop();
+    return nullptr;
+  }
+  [[nodiscard]] PromiseBase* waiting_frame() const noexcept override { return nullptr; }
+
+  OwnedFrame<void> frame_;
+  bool ended_ = false;
+};
+
+Guest::Guest(Task<> task) : state_(std::make_unique<State>(task.release())) {}
+
+Guest::~Guest() {
+  state_->scope.cancel();
+  constexpr int most_failures = 1000;
+  for (int failures = 0; !done() && failures < most_failures;) {
+    try {
+      state_->loop.run();
+    } catch (const std::exception&) {  // of a posted function; nobody is left to be told
+      ++failures;
+    }
+  }
+}
+
+int Guest::descriptor() const noexcept { return state_->loop.driver().pollable(); }
+
+Duration Guest::wait_at_most() {
+  if (done()) return Duration::zero();
+  const Instant until = state_->loop.park();
+  if (until == never) return Duration::max();
+  if (until == Instant::min()) return Duration::zero();
+  return std::max(Duration::zero(), Duration(until - state_->loop.now()));
+}
+
+int Guest::milliseconds() {
+  const Duration length = wait_at_most();
+  if (length == Duration::max()) return -1;
+  constexpr std::int64_t longest = 1'000'000;
+  return static_cast<int>(
+      std::min(std::chrono::ceil<std::chrono::milliseconds>(length).count(), longest));
+}
+
+void Guest::run_ready(Duration budget) {
+  const Instant end = after(state_->loop.now(), budget);
+  do {
+    state_->loop.turn(false);
+  } while (!done() && state_->loop.park() == Instant::min() && state_->loop.now() < end);
+}
+
+void Guest::cancel() { state_->scope.cancel(); }
+bool Guest::done() const noexcept { return state_->done(); }
+void Guest::take() { state_->take(); }
+Loop& Guest::loop() noexcept { return state_->loop; }
+
+}  // namespace clearway

@@ -1,0 +1,118 @@
+// A loop inside another one, which here is a plain poll(2).
+
+#include <chrono>
+#include <stdexcept>
+#include <thread>
+
+#include <poll.h>
+#include <clearway/task/gather.hpp>
+#include <clearway/task/guest.hpp>
+#include <clearway/task/run.hpp>
+#include <clearway/task/sleep.hpp>
+#include <clearway/task/sync.hpp>
+#include <clearway/task/timeout.hpp>
+#include <clearway/task/to_thread.hpp>
+#include <tests/support/worlds.hpp>
+
+namespace clearway {
+namespace {
+
+using namespace std::chrono_literals;
+
+Task<> own_sleep() { co_await sleep(1ms); }
+
+// The host; gives how often it waited.
+int host(Guest& guest) {
+  int waits = 0;
+  while (!guest.done()) {
+    pollfd wait{guest.descriptor(), POLLIN, 0};
+    ::poll(&wait, 1, guest.milliseconds());
+    ++waits;
+    guest.run_ready();
+  }
+  return waits;
+}
+
+TEST(Guest, RunsInTheHostsTurns) {
+  int steps = 0;
+  const auto work = [&]() -> Task<> {
+    for (int step = 0; step < 5; ++step) {
+      co_await gather(sleep(1ms), sleep(2ms));
+      ++steps;
+    }
+  };
+  Guest guest(work());
+  EXPECT_FALSE(guest.done());
+  EXPECT_LE(host(guest), 60);  // it sleeps in between, and does not spin
+  guest.take();
+  EXPECT_EQ(steps, 5);
+}
+
+TEST(ThreadGuest, PostsWakeTheHost) {
+  Event told;
+  const auto work = [&]() -> Task<> { co_await told.wait(); };
+  Guest guest(work());
+  std::thread other([&, loop = &guest.loop()] {
+    std::this_thread::sleep_for(5ms);  // the host is in poll() by then, most of the time
+    loop->post([&] { told.set(); });
+  });
+  host(guest);
+  guest.take();
+  other.join();
+}
+
+TEST(ThreadGuest, WorksWithThreads) {
+  int sum = 0;
+  const auto work = [&]() -> Task<> {
+    for (int round = 0; round < 20; ++round) {
+      sum += co_await to_thread([](int value) { return value; }, round);
+    }
+  };
+  Guest guest(work());
+  host(guest);
+  EXPECT_EQ(sum, 190);
+}
+
+TEST(Guest, GivesErrorsAndEndsWhatIsLeft) {
+  {
+    const auto work = []() -> Task<> {
+      co_await yield();
+      throw std::runtime_error("broken");
+    };
+    Guest guest(work());
+    EXPECT_THROW(guest.take(), UsageError);
+    host(guest);
+    EXPECT_THROW(guest.take(), std::runtime_error);
+  }
+  bool cleaned = false;
+  const auto clean = [&]() -> Task<> {
+    co_await sleep(1ms);
+    cleaned = true;
+  };
+  {
+    const auto work = [&]() -> Task<> {
+      background().start([&] { return finally(sleep(1000s), clean); });
+      co_await sleep(1000s);
+    };
+    Guest guest(work());
+    guest.run_ready();
+    EXPECT_THROW(run(own_sleep()), UsageError);  // one loop per thread
+  }
+  EXPECT_TRUE(cleaned);
+  const auto nothing = []() -> Task<> { co_return; };
+  Guest at_once(nothing());
+  EXPECT_TRUE(at_once.done());
+  at_once.take();
+}
+
+TEST(Guest, CanBeCancelled) {
+  const auto work = []() -> Task<> { co_await sleep(1000s); };
+  Guest guest(work());
+  guest.run_ready();
+  guest.cancel();
+  host(guest);
+  guest.take();
+}
+
+}  // namespace
+}  // namespace clearway
