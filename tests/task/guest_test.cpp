@@ -1,5 +1,6 @@
 // A loop inside another one, which here is a plain poll(2).
 
+#include <atomic>
 #include <chrono>
 #include <stdexcept>
 #include <thread>
@@ -22,11 +23,13 @@ using namespace std::chrono_literals;
 Task<> own_sleep() { co_await sleep(1ms); }
 
 // The host; gives how often it waited.
-int host(Guest& guest) {
+int host(Guest& guest, std::atomic<int>* waiting = nullptr) {
   int waits = 0;
   while (!guest.done()) {
     pollfd wait{guest.descriptor(), POLLIN, 0};
-    ::poll(&wait, 1, guest.milliseconds());
+    const int milliseconds = guest.milliseconds();
+    if (waiting != nullptr && milliseconds != 0) ++*waiting;
+    ::poll(&wait, 1, milliseconds);
     ++waits;
     guest.run_ready();
   }
@@ -52,11 +55,12 @@ TEST(ThreadGuest, PostsWakeTheHost) {
   Event told;
   const auto work = [&]() -> Task<> { co_await told.wait(); };
   Guest guest(work());
+  std::atomic<int> waiting = 0;
   std::thread other([&, loop = &guest.loop()] {
-    std::this_thread::sleep_for(5ms);  // the host is in poll() by then, most of the time
+    while (waiting == 0) std::this_thread::yield();  // the host is on its way into poll()
     loop->post([&] { told.set(); });
   });
-  host(guest);
+  host(guest, &waiting);
   guest.take();
   other.join();
 }

@@ -142,14 +142,14 @@ TEST(Finally, CancellationExhaustionAlwaysCleansUp) {
 }
 
 // A loop that swallows its cancellation is wrong, but must not keep the others from running.
-TEST(Cancellation, SwallowedAHundredThousandTimesDoesNotStarveTheLoop) {
+TEST(Cancellation, SwallowedThousandsOfTimesDoesNotStarveTheLoop) {
   log::set_level(log::Level::error);
   on_both_drivers(
       []() -> Task<> {
         int swallowed = 0;
         int others = 0;
         const auto swallow = [&]() -> Task<> {
-          while (swallowed < 100'000) {
+          while (swallowed < 5'000) {
             try {
               co_await forever();
             } catch (const Cancelled&) {
@@ -158,7 +158,7 @@ TEST(Cancellation, SwallowedAHundredThousandTimesDoesNotStarveTheLoop) {
           }
         };
         const auto other = [&]() -> Task<> {
-          while (swallowed < 100'000) {
+          while (swallowed < 5'000) {
             ++others;
             co_await yield();
           }
