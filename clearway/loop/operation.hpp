@@ -15,7 +15,7 @@ inline constexpr Handle no_handle = -1;
 
 // One thing asked of the driver. It lives where its owner lives (the awaiting frame, the record of
 // an idle connection) and must stay there until it has completed; a cancelled operation completes
-// too, with what it had done or with -ECANCELED.
+// too, with what it had done or with -ECANCELED. `data` is written only right before completed().
 class Operation : public ListNode<Operation> {
  public:
   enum class Kind : std::uint8_t {

@@ -15,15 +15,13 @@
 #include <clearway/task/sleep.hpp>
 #include <clearway/task/task_group.hpp>
 #include <clearway/task/timeout.hpp>
+#include <tests/support/worlds.hpp>
 
 namespace net_tests {
 
-// Runs a test over the real driver once, and in simulated worlds with many seeds.
+// Runs a test over each real driver once, and in simulated worlds with many seeds.
 inline void over_both(const std::function<clearway::Task<>()>& test, std::uint64_t seeds = 300) {
-  {
-    SCOPED_TRACE("epoll");
-    clearway::run(test());
-  }
+  clearway::tests::on_real_drivers(test);
   if (::testing::Test::HasFailure()) return;
   try {
     clearway::sim::run_seeds(seeds, test);
