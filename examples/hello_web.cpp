@@ -67,7 +67,7 @@ Task<> serve_until_stopped(std::string endpoint, bool log) {
   add_routes(app);
   http::ServerOptions options;
   if (log) options.access_log = print_line;
-  http::Server server(app, http::listen_at(endpoint, options), options);
+  http::Server server(app, endpoint, options);
   fmt::print("listening on {} (Ctrl-C ends it)\n", server.address().to_string());
   co_await server.run();
 }
@@ -78,7 +78,9 @@ int main(int argc, char** argv) {
   std::string endpoint = "tcp:8080:interface=127.0.0.1";
   std::vector<std::string> log;
   example::CommandLine line("hello_web", "Serves a small web application.");
-  line.option("--listen", endpoint, "where: tcp:PORT, tcp:PORT:interface=ADDRESS or unix:PATH")
+  line.option("--listen", endpoint,
+              "where: tcp:PORT, tcp:PORT:interface=ADDRESS, unix:PATH or "
+              "ssl:PORT:privateKey=FILE:certKey=FILE")
       .choices("--log", log, {"access"}, "what to print: access (one line per request)");
   if (const auto status = line.parse(argc, argv)) return *status;
   const bool wants_log = !log.empty();

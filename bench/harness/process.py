@@ -77,11 +77,16 @@ class Server:
 
 
 @contextmanager
-def serving(peer: Peer, build: Path, cpu: int = MEASURED_CPU, prefix: tuple = (), **values):
-    """Runs a server while the block runs. It must be one process that ends on SIGTERM."""
+def serving(peer: Peer, build: Path, cpu: int = MEASURED_CPU, prefix: tuple = (),
+            listening: str = "", **values):
+    """Runs a server while the block runs. It must be one process that ends on SIGTERM.
+
+    `listening` goes to the line in nginx's configuration that says where it listens.
+    """
     port = free_port()
     with tempfile.TemporaryDirectory(prefix="clearway-bench-") as scratch:
         config = (BENCH / "peers/nginx.conf").read_text().replace("PORT", str(port))
+        config = config.replace(" backlog=4096", " backlog=4096" + listening)
         Path(scratch, "nginx.conf").write_text(config)
         arguments = peer.arguments(build, port=port, scratch=scratch, **values)
         process = subprocess.Popen([*prefix, *arguments], preexec_fn=pinned(cpu),

@@ -10,7 +10,7 @@ from pathlib import Path
 from .peers import BENCH, PYTHON
 
 PAGE = BENCH.parent / "docs/benchmarks.md"
-TITLES = {"server": "HTTP servers", "client": "HTTP clients", "primitives": "Tasks"}
+TITLES = {"server": "HTTP servers", "client": "HTTP clients", "primitives": "Tasks", "tls": "TLS"}
 OPENING = """# Benchmarks
 
 Written by `./dev bench` (`bench/run`): do not edit, run it. Every part says when, where and with

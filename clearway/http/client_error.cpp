@@ -46,6 +46,9 @@ void throw_with_context(const clearway::Error& error, const ErrorContext& contex
       fmt::format("{} {}: {} ({} phase, after {:.3g} s, {})", context.method, context.url, reason,
                   to_string(phase), context.seconds, sent_text(context.sent));
   const Sent sent = context.sent;
+  if (const auto* tls = as<TlsError>(error)) {
+    throw ConnectionError(message, phase, sent, tls->code(), tls->reason());
+  }
   if (const auto* net = as<NetError>(error)) {
     throw ConnectionError(message, phase, sent, net->code());
   }

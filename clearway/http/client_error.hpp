@@ -1,6 +1,9 @@
 #pragma once
 
 #include <clearway/http/error.hpp>
+#include <clearway/tls/error.hpp>
+
+#include <optional>
 
 namespace clearway::http {
 
@@ -8,12 +11,16 @@ namespace clearway::http {
 class ConnectionError : public Error {
  public:
   /// `code`: the errno value, or 0.
-  ConnectionError(std::string message, Phase phase, Sent sent, int code)
-      : Error(std::move(message), phase, sent), code_(code) {}
+  ConnectionError(std::string message, Phase phase, Sent sent, int code,
+                  std::optional<TlsReason> tls = std::nullopt)
+      : Error(std::move(message), phase, sent), code_(code), tls_(tls) {}
   int code() const noexcept { return code_; }
+  /// What TLS had against it, such as an expired certificate; nullopt when it was not that.
+  std::optional<TlsReason> tls_reason() const noexcept { return tls_; }
 
  private:
   int code_;
+  std::optional<TlsReason> tls_;
 };
 
 /// One of `ClientTimeouts` has passed; `phase()` says what the request was doing.

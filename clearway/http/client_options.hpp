@@ -6,6 +6,10 @@
 #include <cstddef>
 #include <cstdint>
 
+namespace clearway {
+class TlsClientContext;
+}
+
 namespace clearway::http {
 
 /// How long a client waits, and for what. All are finite: a peer that says nothing must not hold a
@@ -15,7 +19,7 @@ struct ClientTimeouts {
   Duration total = std::chrono::seconds(300);
   /// For a free connection, when the session's limit is reached.
   Duration pool = std::chrono::seconds(300);
-  /// Finding the host's addresses and connecting to one of them.
+  /// Finding the host's addresses, connecting to one of them, and the handshake of https.
   Duration connect = std::chrono::seconds(30);
   /// Between two arrivals of bytes; the first wait is for the answer's beginning.
   Duration read = std::chrono::seconds(60);
@@ -34,6 +38,8 @@ struct SessionOptions {
   std::uint64_t max_body = 64ull << 20;         ///< for json(), text() and bytes(): bytes
   std::uint64_t max_decompressed = 1ull << 30;  ///< for read(): bytes out of a compressed body
   Limits limits = Limits::client();             ///< of the answer's head
+  /// For https: roots, client certificate; null: the system's roots. The session keeps a copy.
+  const TlsClientContext* tls = nullptr;
 };
 
 }  // namespace clearway::http

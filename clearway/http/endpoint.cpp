@@ -7,7 +7,9 @@
 
 #include <fmt/format.h>
 #include <clearway/base/error.hpp>
+#include <clearway/http/endpoint.hpp>
 #include <clearway/http/server.hpp>
+#include <clearway/tls/error.hpp>
 
 namespace clearway::http {
 
@@ -91,9 +93,53 @@ std::vector<const Argument*> read_arguments(const Endpoint& endpoint,
   return found;
 }
 
+Listener listen_on(const Endpoint& endpoint, const Argument& port, const Argument* interface,
+                   const ListenOptions& how) {
+  const std::uint16_t number = port_of(endpoint, port);
+  if (interface == nullptr) return listen("*", number, how);
+  const std::string& host = interface->value;
+  if (host != "localhost" && !Address::ip(host, number).has_value()) {
+    endpoint.refuse(interface->column,
+                    fmt::format("interface \"{}\" is not an address of IPv4 or IPv6 (colons "
+                                "within it are written \"\\:\")",
+                                host));
+  }
+  return listen(host, number, how);
+}
+
+TlsServerContext context_of(const Endpoint& endpoint, const Argument* key,
+                            const Argument* certificate, const Argument* client_authority) {
+  if (key == nullptr) {
+    endpoint.refuse(endpoint.size() + 1,
+                    "the private key is missing: write privateKey=FILE, and certKey=FILE for the "
+                    "certificate");
+  }
+  const Argument& chain = certificate != nullptr ? *certificate : *key;
+  TlsServerOptions options;
+  options.identity = TlsIdentity(chain.value, key->value);
+  options.alpn.emplace_back("http/1.1");
+  if (client_authority != nullptr) {
+    options.client_certificates = ClientCertificates::required;
+    options.client_roots.file = client_authority->value;
+  }
+  try {
+    return TlsServerContext(options);
+  } catch (const TlsError& error) {
+    const std::string_view reason = error.what();
+    const auto is_about = [&](const Argument* argument, std::string_view what) {
+      return argument != nullptr && reason.find(what) != std::string_view::npos &&
+             reason.find(argument->value) != std::string_view::npos;
+    };
+    std::size_t column = chain.column;
+    if (is_about(key, "private key")) column = key->column;
+    if (is_about(client_authority, "root certificates")) column = client_authority->column;
+    endpoint.refuse(column, reason);
+  }
+}
+
 }  // namespace
 
-Listener listen_at(const std::string& text, const ServerOptions& options) {
+detail::Place detail::open_place(const std::string& text, const ServerOptions& options) {
   const Endpoint endpoint(text);
   const ListenOptions how = {.backlog = options.backlog, .reuse_port = options.reuse_port};
   if (endpoint.arguments().front().name) {
@@ -101,24 +147,34 @@ Listener listen_at(const std::string& text, const ServerOptions& options) {
   }
   if (endpoint.kind() == "tcp") {
     const auto arguments = read_arguments(endpoint, {"port", "interface"});
-    const std::uint16_t port = port_of(endpoint, *arguments[0]);
-    if (arguments[1] == nullptr) return listen("*", port, how);
-    if (const std::string& host = arguments[1]->value;
-        host != "localhost" && !Address::ip(host, port).has_value()) {
-      endpoint.refuse(arguments[1]->column,
-                      fmt::format("interface \"{}\" is not an address of IPv4 or IPv6 (colons "
-                                  "within it are written \"\\:\")",
-                                  host));
-    }
-    return listen(arguments[1]->value, port, how);
+    return detail::Place(listen_on(endpoint, *arguments[0], arguments[1], how));
+  }
+  if (endpoint.kind() == "ssl") {
+    const auto arguments =
+        read_arguments(endpoint, {"port", "privateKey", "certKey", "interface", "clientCA"});
+    const TlsServerContext tls = context_of(endpoint, arguments[1], arguments[2], arguments[4]);
+    detail::Place place(listen_on(endpoint, *arguments[0], arguments[3], how));
+    place.tls = tls;
+    return place;
   }
   if (endpoint.kind() == "unix") {
     const auto arguments = read_arguments(endpoint, {"address"});
-    return listen_unix(arguments[0]->value, how);
+    return detail::Place(listen_unix(arguments[0]->value, how));
   }
   endpoint.refuse(1, fmt::format("\"{}\" is not a kind of endpoint: there are tcp:PORT, "
-                                 "tcp:PORT:interface=ADDRESS and unix:PATH",
+                                 "tcp:PORT:interface=ADDRESS, unix:PATH and "
+                                 "ssl:PORT:privateKey=FILE:certKey=FILE",
                                  endpoint.kind()));
+}
+
+Listener listen_at(const std::string& text, const ServerOptions& options) {
+  if (text.starts_with("ssl:")) {
+    throw UsageError(
+        fmt::format("endpoint \"{}\", column 1: a listener alone cannot speak TLS; give the "
+                    "endpoint to serve() or to a Server",
+                    text));
+  }
+  return detail::open_place(text, options).listener;
 }
 
 }  // namespace clearway::http

@@ -11,14 +11,15 @@ namespace clearway::http {
 
 /// What an exchange was doing when it failed. Phases follow each other in this order.
 enum class Phase {
-  None,     ///< not part of an exchange (parsing a URL, building a header)
-  Prepare,  ///< building the request; nothing has left the process
-  Pool,     ///< waiting for a connection slot
-  Resolve,  ///< asking the DNS
-  Connect,  ///< opening the connection
-  Write,    ///< sending the request
-  Head,     ///< reading the status line and headers
-  Body      ///< reading the body
+  None,       ///< not part of an exchange (parsing a URL, building a header)
+  Prepare,    ///< building the request; nothing has left the process
+  Pool,       ///< waiting for a connection slot
+  Resolve,    ///< asking the DNS
+  Connect,    ///< opening the connection
+  Handshake,  ///< agreeing on TLS
+  Write,      ///< sending the request
+  Head,       ///< reading the status line and headers
+  Body        ///< reading the body
 };
 
 /// How much of a request had been handed to the kernel when it failed. A caller decides with it
@@ -38,6 +39,8 @@ constexpr std::string_view to_string(Phase phase) {
       return "resolve";
     case Phase::Connect:
       return "connect";
+    case Phase::Handshake:
+      return "handshake";
     case Phase::Write:
       return "write";
     case Phase::Head:

@@ -7,6 +7,7 @@
 #include <clearway/net/connect.hpp>
 #include <clearway/net/error.hpp>
 #include <clearway/task/race.hpp>
+#include <clearway/tls/handshake.hpp>
 
 #include <fmt/format.h>
 
@@ -110,10 +111,10 @@ Task<> Exchange::send() {
   try {
     prepare();
     for (;;) {
-      if (url->scheme() != "http") {
+      if (url->scheme() != "http" && url->scheme() != "https") {
         throw Error(
-            fmt::format("{} is not available: Clearway has no TLS and no WebSocket yet, "
-                        "use an http:// URL",
+            fmt::format("{} is not available: Clearway has no WebSocket yet, use an https:// or "
+                        "http:// URL",
                         url->scheme()));
       }
       co_await exchange_once();
@@ -141,6 +142,8 @@ Task<> Exchange::exchange_once() {
     try {
       co_await receive_head();
       co_return;
+    } catch (const TlsError&) {
+      broken = std::current_exception();  // it says more than "broken pipe" does
     } catch (const NetError&) {
       if (broken == nullptr) broken = std::current_exception();
     }
@@ -183,13 +186,29 @@ Task<> Exchange::open_connection() {
   options.timeout = until == never ? Duration::max() : until - now;
   try {
     Stream made = co_await connect(lease_.origin().host, lease_.origin().port, options);
-    lease_.connect(std::move(made));
+    if (url->secure()) {
+      Stream secured = co_await secure(std::move(made), until);
+      lease_.connect(std::move(secured));
+    } else {
+      lease_.connect(std::move(made));
+    }
   } catch (const NetError& error) {
     const auto* resolve = dynamic_cast<const ResolveError*>(&error);
     if (resolve != nullptr) phase_ = Phase::Resolve;
     const bool late = Loop::current().now() >= until;
     if (!late) throw;
     timed_out(fmt::format("no connection ({})|connect", error.what()), patience);
+  }
+}
+
+Task<Stream> Exchange::secure(Stream stream, Instant until) {
+  phase_ = Phase::Handshake;
+  if (!core->tls) core->tls = TlsClientContext::standard();
+  try {
+    co_return co_await by(until,
+                          start_tls_client(std::move(stream), lease_.origin().host, *core->tls));
+  } catch (const TimedOut&) {
+    timed_out("no TLS handshake|connect", core->options.timeouts.connect);
   }
 }
 

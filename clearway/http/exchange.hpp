@@ -8,6 +8,7 @@
 #include <clearway/http/pool.hpp>
 #include <clearway/http/url.hpp>
 #include <clearway/task/task.hpp>
+#include <clearway/tls/context.hpp>
 
 #include <memory>
 #include <optional>
@@ -18,9 +19,13 @@ namespace clearway::http::detail {
 
 /// What the requests and responses of a session share; it lives as long as any of them.
 struct SessionCore {
-  explicit SessionCore(const SessionOptions& options) : options(options), pool(options) {}
+  explicit SessionCore(const SessionOptions& given) : options(given), pool(given) {
+    if (given.tls != nullptr) tls = *given.tls;
+    options.tls = nullptr;
+  }
 
   SessionOptions options;
+  std::optional<TlsClientContext> tls;
   std::optional<Url> base;
   Headers headers;
   Pool pool;
@@ -80,6 +85,7 @@ class Exchange {
   Task<> exchange_once();
   Task<> take_connection(bool fresh);
   Task<> open_connection();
+  Task<Stream> secure(Stream stream, Instant until);
   Task<> transmit();
   Task<> transmit_source();
   Task<> transmit_unsent();

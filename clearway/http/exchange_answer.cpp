@@ -2,6 +2,7 @@
 #include <clearway/http/exchange.hpp>
 #include <clearway/http/redirect.hpp>
 #include <clearway/net/error.hpp>
+#include <clearway/tls/error.hpp>
 
 #include <fmt/format.h>
 
@@ -196,6 +197,9 @@ Task<> Exchange::fill_body() {
     timed_out(
         fmt::format("nothing more of the body, {} bytes of it had come|read", decoder.received()),
         patience);
+  } catch (const TlsError& error) {
+    // Whether a body with a length, or in chunks, is all there, its framing knows.
+    if (error.reason() != TlsReason::truncated || decoder.kind() == BodyKind::UntilClose) throw;
   }
   if (count == 0) decoder.end_of_input();
 }

@@ -23,7 +23,7 @@ class PoolsOfLoop final : public LoopService {
 bool Connection::watch() {
   kind = Kind::readable;
   handle = stream.handle();
-  return !Loop::current().driver().submit(*this);
+  return !stream.submit(*this);
 }
 
 // Nothing is taken from the socket by this operation, so one that the driver ends late is simply
@@ -31,7 +31,7 @@ bool Connection::watch() {
 void Connection::unwatch() noexcept {
   if (!pending) return;
   idle_since = never;
-  Loop::current().driver().cancel(*this);
+  stream.cancel(*this);
   ListNode<Operation>::unlink();
   pending = false;
 }

@@ -27,6 +27,8 @@ class Server {
  public:
   // Throws UsageError for a listener that is closed.
   Server(App& app, Listener listener, const ServerOptions& options = {});
+  // Listens at `endpoint`; see serve().
+  Server(App& app, const std::string& endpoint, const ServerOptions& options = {});
   Server(const Server&) = delete;
   Server& operator=(const Server&) = delete;
   ~Server();
@@ -51,11 +53,14 @@ class Server {
 //   "tcp:8080"                        every IPv4 address of the machine
 //   "tcp:8080:interface=127.0.0.1"    one address; "\:" stands for a colon within one
 //   "unix:/run/app.sock"              a Unix socket
+//   "ssl:4443:privateKey=key.pem:certKey=cert.pem"   as tcp, with TLS. certKey holds the chain, our
+//       own certificate first; without it, it is in the file of the key. There may be an interface,
+//       and clientCA=FILE: clients must show a certificate that one of these roots vouches for.
 // Throws UsageError, which shows the column, for anything else, and NetError when it cannot listen.
 Task<> serve(App& app, std::string endpoint, ServerOptions options = {});
 Task<> serve(App& app, Listener listener, ServerOptions options = {});
 
-// The listener that an endpoint string describes.
+// The listener that an endpoint string describes; UsageError for one with TLS, which is more.
 Listener listen_at(const std::string& endpoint, const ServerOptions& options = {});
 
 }  // namespace clearway::http

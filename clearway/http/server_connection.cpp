@@ -5,26 +5,61 @@
 #include <clearway/http/server_core.hpp>
 #include <clearway/http/server_exchange.hpp>
 #include <clearway/task/trace.hpp>
+#include <clearway/tls/transport.hpp>
 
 namespace clearway::http::detail {
 
-ServerConnection::ServerConnection(ServerCore& core, Handle handle, const Address& peer) noexcept
+ServerConnection::ServerConnection(ServerCore& core, Handle handle, const Address& peer)
     : core_(core), peer_(peer) {
   kind = Kind::receive;
   Operation::handle = handle;
+  if (const TlsServerContext* tls = core_.tls()) {
+    transport_.reset(new clearway::detail::TlsTransport(handle, peer, tls->core()));
+  }
   set_deadline_in(core_.options().header_timeout);
 }
 
 ServerConnection::~ServerConnection() {
   if (armed()) core_.loop().timers().cancel(*this);
-  core_.loop().driver().close(Operation::handle);
+  if (transport_ == nullptr) core_.loop().driver().close(Operation::handle);
+}
+
+bool ServerConnection::submit(Operation& operation) {
+  if (transport_ != nullptr) return transport_->submit(operation);
+  return core_.loop().driver().submit(operation);
+}
+
+void ServerConnection::cancel(Operation& operation) noexcept {
+  if (transport_ != nullptr) {
+    transport_->cancel(operation);
+  } else {
+    core_.loop().driver().cancel(operation);
+  }
+}
+
+void ServerConnection::shutdown_write() {
+  if (transport_ != nullptr) {
+    transport_->shutdown_write();
+  } else {
+    core_.loop().driver().shutdown(Operation::handle, SHUT_WR);
+  }
+}
+
+// Clients that fail at TLS are no news for most, and the only trace of what is wrong for some.
+void ServerConnection::note_failure() const {
+  if (transport_ == nullptr || !log::enabled(log::Level::info)) return;
+  try {
+    transport_->explain(NetPhase::read, static_cast<int>(-result));
+  } catch (const NetError& error) {
+    log::write(log::Level::info, "http", error.what());
+  }
 }
 
 void ServerConnection::receive() {
   if (pending || closing_) return;
   data = core_.scratch();
   size = ServerCore::scratch_size;
-  if (core_.loop().driver().submit(*this)) completed();
+  if (submit(*this)) completed();
 }
 
 // The shared memory is the next connection's at once: what came is copied out here.
@@ -36,8 +71,9 @@ void ServerConnection::completed() {
   if (result > 0) {
     if (exchange_ == nullptr) exchange_ = &core_.lend_exchange(*this);
     exchange_->arrived({core_.scratch(), static_cast<std::size_t>(result)});
-  } else if (exchange_ != nullptr) {
-    exchange_->ended(result < 0);
+  } else {
+    if (result < 0) note_failure();
+    if (exchange_ != nullptr) exchange_->ended(result < 0);
   }
   if (exchange_ == nullptr || !exchange_->wake_reader()) enqueue();
 }
@@ -99,7 +135,7 @@ void ServerConnection::close() noexcept {
   if (closing_) return;
   closing_ = true;
   core_.loop().timers().cancel(*this);
-  if (pending) core_.loop().driver().cancel(*this);
+  if (pending) cancel(*this);
   if (exchange_ != nullptr) exchange_->output().give_up();
   enqueue();
 }

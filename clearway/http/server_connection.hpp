@@ -9,6 +9,7 @@
 
 #include <clearway/base/list.hpp>
 #include <clearway/loop/loop.hpp>
+#include <clearway/net/transport.hpp>
 #include <clearway/task/promise.hpp>
 
 namespace clearway::http::detail {
@@ -27,7 +28,7 @@ class ServerConnection final : public ListNode<ServerConnection>,
     frame_memory::release(block, size);
   }
 
-  ServerConnection(ServerCore& core, Handle handle, const Address& peer) noexcept;
+  ServerConnection(ServerCore& core, Handle handle, const Address& peer);
   // The record of a server that is destroyed while it runs closes at once.
   ~ServerConnection();
 
@@ -53,12 +54,18 @@ class ServerConnection final : public ListNode<ServerConnection>,
   // For its output.
   void sent() noexcept;
 
+  // To the socket, through TLS if that is spoken.
+  bool submit(Operation& operation);
+  void cancel(Operation& operation) noexcept;
+  void shutdown_write();
+
   PromiseBase* finished(PromiseBase& child) noexcept override;
   [[nodiscard]] PromiseBase* waiting_frame() const noexcept override;
 
  private:
   void become_idle();
   void begin_exchange();
+  void note_failure() const;
   void completed() override;
   void run() override;
   void expired() override;
@@ -69,6 +76,7 @@ class ServerConnection final : public ListNode<ServerConnection>,
   std::uint64_t requests_ = 0;
   bool queued_ = false;
   bool closing_ = false;
+  TransportPointer transport_;  // null without TLS
   Address peer_;
 };
 

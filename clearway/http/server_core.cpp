@@ -23,6 +23,8 @@ ServerCore::ServerCore(App& app, Listener listener, const ServerOptions& options
       options_(options),
       scratch_(new char[scratch_size]) {
   if (!listener_.is_open()) throw UsageError("a server needs a listener that is open");
+  if (options.tls != nullptr) tls_ = *options.tls;
+  options_.tls = nullptr;
   kind = Kind::accept;
   handle = listener_.handle();
   Operation::address = &peer_;

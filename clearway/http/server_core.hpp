@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <exception>
 #include <memory>
+#include <optional>
 #include <string_view>
 #include <vector>
 
@@ -16,6 +17,7 @@
 #include <clearway/http/server_output.hpp>
 #include <clearway/net/listener.hpp>
 #include <clearway/task/waiter.hpp>
+#include <clearway/tls/context.hpp>
 
 namespace clearway::http::detail {
 
@@ -39,6 +41,8 @@ class ServerCore final : private Operation, private Ready, private Timer {
   [[nodiscard]] Loop& loop() const noexcept { return loop_; }
   [[nodiscard]] App& app() const noexcept { return app_; }
   [[nodiscard]] const ServerOptions& options() const noexcept { return options_; }
+  // Null when the server does not speak TLS.
+  [[nodiscard]] const TlsServerContext* tls() const noexcept { return tls_ ? &*tls_ : nullptr; }
   [[nodiscard]] const Address& address() const noexcept { return listener_.address(); }
   [[nodiscard]] bool started() const noexcept { return started_; }
   [[nodiscard]] bool stopping() const noexcept { return stopping_; }
@@ -67,6 +71,7 @@ class ServerCore final : private Operation, private Ready, private Timer {
   App& app_;
   Listener listener_;
   ServerOptions options_;
+  std::optional<TlsServerContext> tls_;
   Address peer_;
   CancelScope scope_;  // of all handlers; shielded from what cancels the serving task
   PromiseBase* frame_ = nullptr;

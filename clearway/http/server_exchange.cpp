@@ -314,7 +314,7 @@ Task<> ServerExchange::skip_body() {
 // A socket that is closed with unread bytes is reset, and a reset takes the answer away from the
 // client (RFC 9112 section 9.6): says that nothing more comes, and reads for a while.
 Task<> ServerExchange::linger() {
-  core_.loop().driver().shutdown(connection_->handle(), SHUT_WR);
+  connection_->shutdown_write();
   connection_->set_deadline_in(core_.options().linger_timeout);
   std::uint64_t read = 0;
   while (read < most_lingering) {

@@ -9,6 +9,10 @@
 #include <clearway/http/limits.hpp>
 #include <clearway/loop/time.hpp>
 
+namespace clearway {
+class TlsServerContext;
+}
+
 namespace clearway::http {
 
 // What a server allows its clients. Every limit is finite.
@@ -33,6 +37,9 @@ struct ServerOptions {
   std::uint64_t requests_per_connection = 1'000'000;
   int backlog = 1024;       // of serve(app, "tcp:…")
   bool reuse_port = false;  // of serve(app, "tcp:…"): several processes may share the port
+  // Speaks TLS; null: it does not, unless its endpoint says so. The server keeps a copy. A
+  // connection's handshake has the header_timeout, together with its first request.
+  const TlsServerContext* tls = nullptr;
   // Gets one line per request: `127.0.0.1 "GET /users/7 HTTP/1.1" 200 13 0.000102`: the peer, the
   // request line, the status, bytes of the body, seconds. Called on the loop; null: no log.
   void (*access_log)(std::string_view line) = nullptr;

@@ -23,7 +23,7 @@ bool ServerOutput::start() {
     }
     vectors = pieces_[0].iov_len > 0 ? pieces_.data() : &pieces_[1];
     vector_count = pieces_[0].iov_len > 0 && pieces_[1].iov_len > 0 ? 2 : 1;
-    if (!connection_->core().loop().driver().submit(*this)) break;
+    if (!connection_->submit(*this)) break;
     if (!account()) fail();
   }
   connection_->set_deadline_in(connection_->core().options().write_timeout);
@@ -54,7 +54,7 @@ void ServerOutput::fail() noexcept {
 }
 
 void ServerOutput::completed() {
-  if (!account()) fail();
+  if (!account() || stalled_) fail();
   if (connection_->closing()) {
     connection_->enqueue();
     return;
@@ -70,7 +70,7 @@ void ServerOutput::completed() {
 
 void ServerOutput::give_up() noexcept {
   stalled_ = true;
-  if (pending) connection_->core().loop().driver().cancel(*this);
+  if (pending) connection_->cancel(*this);
 }
 
 void ServerOutput::reset() noexcept {

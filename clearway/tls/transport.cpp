@@ -14,6 +14,7 @@ namespace {
 
 constexpr std::size_t most_plaintext = 64 * 1024;  // of one send
 constexpr std::size_t gathered = 16 * 1024;        // of small pieces, into one record
+constexpr std::size_t record_costs = 1024;         // what the records of a send add, at most
 constexpr std::size_t most_backlog = 256 * 1024;   // ciphertext that the peer does not take
 constexpr Duration goodbye_time = std::chrono::seconds(1);
 constexpr int failure_code = EPROTO;
@@ -251,6 +252,8 @@ void TlsTransport::encrypt(Operation& operation) {
       together.append(static_cast<const char*>(next.iov_base), next.iov_len);
       data = together;
     }
+    std::string& output = engine_.output();
+    if (data.size() > gathered) output.reserve(output.size() + data.size() + record_costs);
     outcome = engine_.write(data);
     if (outcome == TlsEngine::Outcome::failed) break;
     total += data.size();

@@ -3,12 +3,14 @@
 
 #include <algorithm>
 #include <csignal>
+#include <optional>
 
 #include <fmt/format.h>
 #include <sys/prctl.h>
 #include <clearway/clearway.hpp>
 #include <clearway/http.hpp>
 #include <clearway/json.hpp>
+#include <clearway/tls.hpp>
 
 #include "../support/program.hpp"
 
@@ -52,7 +54,7 @@ Task<http::Response> send_message(http::Request& request, std::string account) {
        {"status", "queued"}});
 }
 
-Task<> amain(std::string interface, int port) {
+Task<> amain(std::string interface, int port, std::string certificate, std::string key) {
   http::App app;
   app.get("/", [](http::Request&) -> Task<http::Response> {
     co_return "creatures, jobs and messages\n";
@@ -61,15 +63,25 @@ Task<> amain(std::string interface, int port) {
   app.get("/jobs", jobs);
   app.post("/2010-04-01/Accounts/{account}/Messages.json", send_message);
   auto listener = listen(interface, static_cast<std::uint16_t>(port));
-  fmt::print("http://{}\n", listener.address().to_string());
+  http::ServerOptions options;
+  std::optional<TlsServerContext> tls;
+  if (!certificate.empty()) {
+    TlsServerOptions identity;
+    identity.identity = TlsIdentity(certificate, key);
+    tls.emplace(identity);
+    options.tls = &*tls;
+  }
+  fmt::print("{}://{}\n", tls ? "https" : "http", listener.address().to_string());
   std::fflush(stdout);
-  co_await http::serve(app, std::move(listener));
+  co_await http::serve(app, std::move(listener), options);
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
   std::string interface = "127.0.0.1";
+  std::string certificate;
+  std::string key;
   int port = 0;
   std::vector<std::string> flags(argv + 1, argv + argc);
   // Ended with the example that started it, however that ends.
@@ -80,7 +92,9 @@ int main(int argc, char** argv) {
   }
   example::CommandLine command_line("stand_in", "The server that the examples talk to.");
   command_line.option("--interface", interface, "the address to listen on")
-      .option("--port", port, 0, 65'535, "the port; 0 picks a free one, which is printed");
+      .option("--port", port, 0, 65'535, "the port; 0 picks a free one, which is printed")
+      .option("--certificate", certificate, "a file with its certificate: speaks https")
+      .option("--key", key, "a file with the certificate's private key");
   if (const auto status = command_line.parse(argc, argv)) return *status;
-  return example::run("stand_in", [&] { return amain(interface, port); });
+  return example::run("stand_in", [&] { return amain(interface, port, certificate, key); });
 }

@@ -112,8 +112,8 @@ TEST(ClientErrors, BeforeAnythingIsSent) {
     EXPECT_TRUE(has(message, "(resolve phase")) << message;
     message = co_await message_of(session.get("htp:/broken url").text());
     EXPECT_TRUE(has(message, "(prepare phase")) << message;
-    message = co_await message_of(session.get("https://127.0.0.1/").text());
-    EXPECT_TRUE(has(message, "no TLS")) << message;
+    message = co_await message_of(session.get("wss://127.0.0.1/").text());
+    EXPECT_TRUE(has(message, "no WebSocket")) << message;
     EXPECT_THROW(session.get("/").header("X", "a\r\nb"), http::HeaderError);
     EXPECT_THROW(session.get("/").header("Content-Length", "5"), http::HeaderError);
     EXPECT_THROW(static_cast<void>(session.request("GET /", "/")), http::HeaderError);

@@ -125,7 +125,7 @@ TEST(ServerLoopback, RefusesEndpointsWithTheColumn) {
     run(attempt());
     return text;
   };
-  EXPECT_THAT(error_of("ssl:443"), HasSubstr("column 1: \"ssl\" is not a kind of endpoint"));
+  EXPECT_THAT(error_of("quic:443"), HasSubstr("column 1: \"quic\" is not a kind of endpoint"));
   EXPECT_THAT(error_of("tcp:http"), HasSubstr("column 5: \"http\" is not a port"));
   EXPECT_THAT(error_of("tcp"), HasSubstr("column 4: the port is missing"));
   EXPECT_THAT(error_of("tcp:80:backlog=3"), HasSubstr("column 8: tcp endpoints have no"));
