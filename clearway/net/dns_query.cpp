@@ -7,6 +7,8 @@
 #include <ares.h>
 #include <arpa/inet.h>
 #include <fmt/format.h>
+#include <clearway/base/descriptor.hpp>
+#include <clearway/loop/descriptor_limit.hpp>
 #include <clearway/loop/loop.hpp>
 #include <clearway/net/error.hpp>
 
@@ -227,6 +229,10 @@ void DnsQuery::explain_failure() {
     case ARES_EBADSTR:
       return because(Reason::unknown_host, "that is not a host's name");
     case ARES_ECONNREFUSED:
+      if (const Descriptor probe(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0)); !probe.valid()) {
+        const int code = errno;
+        return because(Reason::failed, system_message(code) + descriptor_limit_hint(code));
+      }
       return because(
           Reason::no_answer,
           fmt::format("the DNS server {} cannot be reached; is the network up?", servers()));

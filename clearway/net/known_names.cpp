@@ -90,6 +90,7 @@ std::vector<Address> hosts_entries(std::string_view text, std::string_view name,
                                    std::uint16_t port) {
   if (name.ends_with('.')) name.remove_suffix(1);
   std::vector<Address> found;
+  std::ptrdiff_t v6 = 0;
   while (!text.empty()) {
     std::string_view line = text.substr(0, text.find('\n'));
     text.remove_prefix(std::min(line.size() + 1, text.size()));
@@ -98,12 +99,11 @@ std::vector<Address> hosts_entries(std::string_view text, std::string_view name,
     if (!address) continue;
     for (std::string_view word = take_word(line); !word.empty(); word = take_word(line)) {
       if (!same_name(word, name)) continue;
-      found.push_back(*address);
+      const bool first = address->family() == AF_INET6;
+      found.insert(first ? found.begin() + v6++ : found.end(), *address);
       break;
     }
   }
-  std::stable_partition(found.begin(), found.end(),
-                        [](const Address& address) { return address.family() == AF_INET6; });
   return found;
 }
 

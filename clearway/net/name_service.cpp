@@ -23,6 +23,9 @@ class QueryOperation {
   const ResolveOptions& options_;
 };
 
+// The query's own timeout, whose message says more, comes first.
+constexpr Duration grace = std::chrono::milliseconds(1);
+
 std::string small_letters(std::string text) {
   for (char& letter : text) {
     if (letter >= 'A' && letter <= 'Z') letter = static_cast<char>(letter | 0x20);
@@ -68,11 +71,16 @@ void NameCache::make_room(Instant now) {
 
 struct NameService::Flight {
   NameCache::Key key;
-  NameAnswer answer;
+  std::optional<NameAnswer> answer;  // absent: the flight was shot down with the background work
   Event ended;
   std::optional<TaskHandle<>> task;
   int passengers = 0;
 };
+
+void NameService::forget(const std::shared_ptr<Flight>& flight) noexcept {
+  const auto found = flights_.find(flight->key);
+  if (found != flights_.end() && found->second == flight) flights_.erase(found);
+}
 
 // One who waits for a query; the last one that leaves early ends it.
 class NameService::Passenger {
@@ -85,7 +93,7 @@ class NameService::Passenger {
   Passenger& operator=(const Passenger&) = delete;
   ~Passenger() {
     if (--flight_->passengers > 0 || flight_->ended.is_set()) return;
-    service_.flights_.erase(flight_->key);
+    service_.forget(flight_);
     flight_->task->cancel();
   }
 
@@ -94,36 +102,74 @@ class NameService::Passenger {
   std::shared_ptr<Flight> flight_;
 };
 
+// However a flight ends, its passengers go on.
+class NameService::Landing {
+ public:
+  Landing(NameService& service, std::shared_ptr<Flight> flight) noexcept
+      : service_(service), flight_(std::move(flight)) {}
+  Landing(const Landing&) = delete;
+  Landing& operator=(const Landing&) = delete;
+  ~Landing() {
+    service_.forget(flight_);
+    flight_->ended.set();
+  }
+
+ private:
+  NameService& service_;
+  std::shared_ptr<Flight> flight_;
+};
+
 Task<> NameService::fly(NameService& self, std::shared_ptr<Flight> flight, ResolveOptions options) {
+  const Landing landing(self, flight);
   const std::string& host = std::get<0>(flight->key);
-  flight->answer = co_await QueryOperation(host, std::get<1>(flight->key), options);
-  self.cache_.store(flight->key, flight->answer, self.loop_.now());
-  self.flights_.erase(flight->key);
-  flight->ended.set();
+  flight->answer = co_await query(host, std::get<1>(flight->key), options);
+  self.cache_.store(flight->key, *flight->answer, self.loop_.now());
+}
+
+Task<NameAnswer> NameService::query(std::string host, int family, ResolveOptions options) {
+  NameAnswer failed;
+  try {
+    co_return co_await QueryOperation(host, family, options);
+  } catch (const ResolveError& error) {  // c-ares could not even start
+    failed.reason = error.reason();
+    failed.message = error.what();
+  }
+  co_return failed;
+}
+
+std::shared_ptr<NameService::Flight> NameService::board(const NameCache::Key& key,
+                                                        const ResolveOptions& options) {
+  if (const auto found = flights_.find(key); found != flights_.end()) return found->second;
+  const auto flight = std::make_shared<Flight>();
+  flight->key = key;
+  flight->task = background().start(fly, std::ref(*this), flight, options);
+  flights_.emplace(key, flight);
+  return flight;
 }
 
 Task<NameAnswer> NameService::ask(std::string host, int family, ResolveOptions options) {
   const NameCache::Key key(small_letters(host), family, options.server_port, options.server_ipv4);
-  if (const NameAnswer* known = cache_.find(key, loop_.now())) co_return *known;
-  std::shared_ptr<Flight>& place = flights_[key];
-  const bool first = place == nullptr;
-  if (first) {
-    place = std::make_shared<Flight>();
-    place->key = key;
-    place->task = background().start(fly, std::ref(*this), place, options);
+  const Instant deadline = after(loop_.now(), options.timeout);
+  for (;;) {
+    if (const NameAnswer* known = cache_.find(key, loop_.now())) co_return *known;
+    const bool first = !flights_.contains(key);
+    const std::shared_ptr<Flight> flight = board(key, options);
+    {
+      const Passenger passenger(*this, flight);
+      auto in_time = co_await move_on_after(deadline - loop_.now() + grace, flight->ended.wait());
+      static_cast<void>(in_time);
+    }
+    if (!flight->ended.is_set()) break;
+    options.timeout = deadline - loop_.now();
+    if (!flight->answer) co_return co_await query(host, family, options);
+    // Another asker's time was over, not ours.
+    const bool too_early = flight->answer->reason == ResolveError::Reason::no_answer && !first &&
+                           flight->answer->addresses.empty() && options.timeout > Duration::zero();
+    if (!too_early) co_return *flight->answer;
   }
-  const std::shared_ptr<Flight> flight = place;
-  const Passenger passenger(*this, flight);
-  if (first) {  // its time is the query's
-    co_await flight->ended.wait();
-    co_return flight->answer;
-  }
-  auto in_time = co_await move_on_after(options.timeout, flight->ended.wait());
-  if (in_time) co_return flight->answer;
   NameAnswer late;
   late.reason = ResolveError::Reason::no_answer;
-  late.message = fmt::format("cannot resolve \"{}\": DNS did not answer within {:.3g} s", host,
-                             std::chrono::duration<double>(options.timeout).count());
+  late.message = fmt::format("cannot resolve \"{}\": DNS did not answer in time", host);
   co_return late;
 }
 

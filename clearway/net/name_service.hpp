@@ -71,7 +71,12 @@ class NameService final : public LoopService {
  private:
   struct Flight;
   class Passenger;
+  class Landing;
   static Task<> fly(NameService& self, std::shared_ptr<Flight> flight, ResolveOptions options);
+  static Task<NameAnswer> query(std::string host, int family, ResolveOptions options);
+  // The question that is under way, or a new one.
+  std::shared_ptr<Flight> board(const NameCache::Key& key, const ResolveOptions& options);
+  void forget(const std::shared_ptr<Flight>& flight) noexcept;
 
   Loop& loop_;
   NameCache cache_;

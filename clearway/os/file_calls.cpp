@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstdlib>
+#include <fstream>
 
 #include <fcntl.h>
 #include <fmt/format.h>
@@ -60,9 +61,13 @@ class TemporaryFile {
 mode_t mode_for_replacement(const std::string& target) {
   struct stat old{};
   if (::stat(target.c_str(), &old) == 0) return old.st_mode & 07777;
-  const mode_t mask = ::umask(022);
-  ::umask(mask);
-  return new_file_mode & ~mask;
+  // umask() can only be read by setting it, which all other threads would see.
+  std::ifstream status("/proc/self/status");
+  for (std::string line; std::getline(status, line);) {
+    if (!line.starts_with("Umask:")) continue;
+    return new_file_mode & ~static_cast<mode_t>(std::strtoul(line.c_str() + 6, nullptr, 8));
+  }
+  return 0600;
 }
 
 }  // namespace
@@ -153,7 +158,9 @@ std::string read_whole_file(const std::string& path, std::size_t limit) {
   std::string content;
   std::size_t next = static_cast<std::size_t>(std::max<off_t>(status.st_size, 0)) + 1;
   for (;;) {
-    next = std::clamp<std::size_t>(next, 4096, limit - content.size() + 1);
+    const std::size_t left = limit - content.size();
+    next = std::max<std::size_t>(next, 4096);
+    if (left < next) next = left + 1;
     std::string piece = read_bytes(file.get(), path, -1, next, true);
     const bool ended = piece.size() < next;
     content = content.empty() ? std::move(piece) : content + piece;
@@ -171,6 +178,8 @@ void replace_whole_file(const std::string& path, std::string_view data) {
     throw FileError("replace", path, EINVAL);
   }
   const std::string target = resolve_links(path);
+  const std::string directory = directory_of(target);
+  const Descriptor parent = open_file(directory, O_RDONLY | O_DIRECTORY, "open");
   TemporaryFile fresh(target);
   if (::fchmod(fresh.descriptor(), mode_for_replacement(target)) != 0) {
     throw FileError("set the permissions of", fresh.path(), errno);
@@ -178,8 +187,6 @@ void replace_whole_file(const std::string& path, std::string_view data) {
   write_bytes(fresh.descriptor(), target, -1, data);
   sync_file(fresh.descriptor(), target);
   fresh.rename_to(target);
-  const std::string directory = directory_of(target);
-  const Descriptor parent = open_file(directory, O_RDONLY | O_DIRECTORY, "open");
   sync_file(parent.get(), directory);
 }
 

@@ -76,6 +76,10 @@ bool PipeTransport::Side::submit(Operation& operation) {
   }
   Driver& driver = Loop::current().driver();
   while (!attempt(operation)) {
+    if (waiting_ != nullptr) {
+      operation.result = -EBUSY;
+      return true;
+    }
     // Ours may still be on its way back from a wait that was cancelled.
     if (!pending && driver.submit(*this)) {
       if (result >= 0) continue;
@@ -133,6 +137,7 @@ void PipeTransport::cancel(Operation& operation) noexcept {
 }
 
 int PipeTransport::shutdown_write() {
+  if (output_.pending) return -EBUSY;
   output_.descriptor.reset();
   return 0;
 }

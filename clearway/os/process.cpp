@@ -104,13 +104,16 @@ Task<> Process::start(Process& process, detail::ProcessPlan plan) {
 // The zombie stays until the Process goes, so that its number and its group's remain its own.
 Task<ExitStatus> Process::wait() {
   while (!status_) {
+    if (pid_ < 0) throw ProcessError(fmt::format("cannot wait for \"{}\": it is gone", name_));
     siginfo_t info{};
     if (::waitid(P_PID, static_cast<id_t>(pid_), &info, WEXITED | WNOWAIT | WNOHANG) != 0) {
+      const int code = errno;
+      if (code == ECHILD) pid_ = -1;  // its number may be somebody else's by now
       throw ProcessError(
           fmt::format("cannot wait for \"{}\": {}; does this program ignore SIGCHLD, or wait for "
                       "all children?",
-                      name_, system_message(errno)),
-          errno);
+                      name_, system_message(code)),
+          code);
     }
     if (info.si_pid == pid_) {
       status_ = status_of(info);
@@ -128,7 +131,9 @@ void Process::signal(int number) const noexcept {
 }
 
 void Process::signal_group(int number) const noexcept {
-  if (pid_ > 0) ::kill(group_ ? -pid_ : pid_, number);
+  if (pid_ < 0) return;
+  const bool told = ::kill(group_ ? -pid_ : pid_, number) == 0;
+  if (!told && group_ && !status_) ::kill(pid_, number);  // it has left its group
 }
 
 Task<> Process::finish(Duration grace) {
@@ -140,6 +145,8 @@ Task<> Process::finish(Duration grace) {
     auto in_time = co_await move_on_after(grace, wait());
     static_cast<void>(in_time);
     signal_group(SIGKILL);
+    output_.close();  // one that may not be killed sees a broken pipe
+    errors_.close();
     co_await wait();
   }
   output_.close();

@@ -1,9 +1,10 @@
 #pragma once
 
+#include <deque>
 #include <initializer_list>
 
 #include <clearway/loop/signal_wake.hpp>
-#include <clearway/task/queue.hpp>
+#include <clearway/task/sync.hpp>
 #include <clearway/task/task.hpp>
 
 namespace clearway {
@@ -28,7 +29,10 @@ class Signals {
   Task<int> next();
 
  private:
-  Queue<int> arrived_;
+  void arrived(int number);
+
+  std::deque<int> waiting_;
+  Event changed_;
   SignalWatch watch_;
 };
 

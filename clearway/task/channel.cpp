@@ -21,7 +21,7 @@ void CrossWaiter::wake_from_anywhere() {
 void CrossWaiter::stop() noexcept {
   {
     const std::lock_guard lock(mutex_);
-    if (!ListNode<CrossWaiter>::linked()) return;  // it goes on, and looks again
+    if (!ListNode<CrossWaiter>::linked()) return;  // it looks again, or passes the wake-up on
     ListNode<CrossWaiter>::unlink();
   }
   wake_cancelled();

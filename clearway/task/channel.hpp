@@ -112,6 +112,13 @@ class Channel {
     return Step::done;
   }
 
+  // One that was woken and is cancelled before it has looked lets others look.
+  void pass_on() {
+    const std::lock_guard lock(mutex_);
+    if (!items_.empty() && !receivers_.empty()) receivers_.front().wake_from_anywhere();
+    if (items_.size() < capacity_ && !senders_.empty()) senders_.front().wake_from_anywhere();
+  }
+
   class SendAwaiter;
   class ReceiveAwaiter;
 
@@ -145,7 +152,10 @@ class Channel<T>::SendAwaiter final : public detail::CrossWaiter {
   bool await_ready() const noexcept { return false; }
   template <class P>
   bool await_suspend(std::coroutine_handle<P> handle) {
-    if (!begin(handle.promise())) return true;
+    if (!begin(handle.promise())) {
+      channel_.pass_on();
+      return true;
+    }
     const std::lock_guard lock(mutex_);
     step_ = channel_.try_send_locked(item_);
     if (step_ != Step::again) return !done_at_once();
@@ -172,7 +182,10 @@ class Channel<T>::ReceiveAwaiter final : public detail::CrossWaiter {
   bool await_ready() const noexcept { return false; }
   template <class P>
   bool await_suspend(std::coroutine_handle<P> handle) {
-    if (!begin(handle.promise())) return true;
+    if (!begin(handle.promise())) {
+      channel_.pass_on();
+      return true;
+    }
     const std::lock_guard lock(mutex_);
     step_ = channel_.try_receive_locked(item_);
     if (step_ != Step::again) return !done_at_once();

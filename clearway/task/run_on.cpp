@@ -20,10 +20,24 @@ class RemoteCall::Return {
   std::shared_ptr<RemoteCall> call_;
 };
 
+// The handle goes on the target's thread, before the call is sent back.
+class RemoteCall::Forget {
+ public:
+  explicit Forget(RemoteCall& call) noexcept : call_(call) {}
+  Forget(const Forget&) = delete;
+  Forget& operator=(const Forget&) = delete;
+  ~Forget() { call_.child_.reset(); }
+
+ private:
+  RemoteCall& call_;
+};
+
 // On the target's thread, in its background group.
 void RemoteCall::begin(std::shared_ptr<Return> back) {
+  begun_ = true;
   const auto attend = [](std::shared_ptr<Return> carrier) -> Task<> {
     RemoteCall& call = carrier->call();
+    const Forget forget(call);
     try {
       co_await call.work();
       call.ended_ = true;
@@ -31,7 +45,6 @@ void RemoteCall::begin(std::shared_ptr<Return> back) {
       call.error_ = std::current_exception();
       call.ended_ = true;
     }
-    call.child_.reset();
   };
   child_ = background().start(attend, std::move(back));
   if (cancelled_) child_->cancel();
@@ -61,7 +74,9 @@ void RemoteWaiter::await_resume() {
   if (call_->error_ != nullptr) std::rethrow_exception(call_->error_);
   if (call_->ended_) return;
   if (frame()->scope != nullptr && frame()->scope->cancelled()) throw Cancelled();
-  throw UsageError("the loop that was to run this function has ended");
+  throw UsageError(call_->begun_ ? "the background work of the other loop was cancelled, and this "
+                                   "function with it"
+                                 : "the loop that was to run this function has ended");
 }
 
 }  // namespace clearway::detail

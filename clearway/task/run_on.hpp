@@ -49,6 +49,7 @@ class RemoteCall : public std::enable_shared_from_this<RemoteCall> {
  private:
   friend class RemoteWaiter;
   class Return;
+  class Forget;
 
   void begin(std::shared_ptr<Return> back);
   void cancel();
@@ -57,7 +58,8 @@ class RemoteCall : public std::enable_shared_from_this<RemoteCall> {
   RemoteWaiter* waiter_ = nullptr;     // on the origin's thread
   std::optional<TaskHandle<>> child_;  // on the target's thread
   bool cancelled_ = false;             // on the target's thread
-  bool ended_ = false;                 // written there before the way back, read here after it
+  bool begun_ = false;
+  bool ended_ = false;  // written there before the way back, read here after it
   std::exception_ptr error_;
 };
 

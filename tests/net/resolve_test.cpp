@@ -254,6 +254,29 @@ TEST(ResolveThread, ASharedQuestionOutlivesWhoAskedFirst) {
   }(server.options(), answering));
 }
 
+// Names can be resolved after the background work of the run was cancelled, and a question of one
+// who has little time does not answer for one who has more.
+TEST(ResolveThread, AFlightThatEndsEarlyStrandsNobody) {
+  DnsServer server(with_address);
+  run([](ResolveOptions options) -> Task<> {
+    background().cancel();
+    const auto addresses = co_await resolve("late.example.com", 80, options);
+    EXPECT_EQ(addresses.size(), 1U);
+    EXPECT_EQ(Loop::current().service<clearway::detail::NameService>().under_way(), 0U);
+  }(server.options()));
+
+  std::atomic<int> questions = 0;
+  DnsServer slow([&](const std::string& query) {
+    return ++questions > 2 ? with_address(query) : std::string();
+  });
+  run([](ResolveOptions hasty, ResolveOptions patient) -> Task<> {
+    const auto [early, late] = co_await gather(as_result(resolve("slow.example.com", 80, hasty)),
+                                               resolve("slow.example.com", 80, patient));
+    EXPECT_FALSE(early.has_value());
+    EXPECT_EQ(late.size(), 1U);
+  }(slow.options(20ms), slow.options(10s)));
+}
+
 TEST(NameCache, KeepsWhatItIsToldForAsLongAsItIsTold) {
   using clearway::detail::NameAnswer;
   using clearway::detail::NameCache;

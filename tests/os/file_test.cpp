@@ -5,6 +5,7 @@
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <limits>
 #include <sstream>
 #include <string>
 
@@ -68,6 +69,8 @@ TEST_F(FileTest, WholeFiles) {
     EXPECT_EQ(co_await read_file(path("big")), big);
     EXPECT_EQ(co_await read_file(path("big"), big.size()), big);
     EXPECT_THROW(co_await read_file(path("big"), big.size() - 1), FileError);
+    EXPECT_EQ(co_await read_file(path("big"), std::numeric_limits<std::size_t>::max()), big);
+    EXPECT_THROW(co_await read_file(path("big"), 0), FileError);
   });
 }
 
@@ -82,6 +85,11 @@ TEST_F(FileTest, ReplacingKeepsPermissionsAndFollowsLinks) {
   run([this]() -> Task<> {
     co_await replace_file(path("a"), "first");
     EXPECT_EQ(content(path("a")), "first");
+    struct stat fresh{};
+    ::stat(path("a").c_str(), &fresh);
+    const mode_t mask = ::umask(022);
+    ::umask(mask);
+    EXPECT_EQ(fresh.st_mode & 07777, 0666U & ~mask);
     ::chmod(path("a").c_str(), 0640);
     std::filesystem::create_symlink("a", path("link"));
     co_await replace_file(path("link"), "second");

@@ -20,6 +20,11 @@ TEST(Signals, ComeAgainAndAgain) {
       EXPECT_EQ(co_await signals.next(), SIGUSR1);
     }
     EXPECT_THROW(Signals({SIGHUP}), UsageError);
+    for (int times = 0; times < 3; ++times) {
+      ::raise(SIGHUP);
+      co_await sleep(1ms);
+    }
+    EXPECT_EQ(co_await signals.next(), SIGHUP);  // however often it came
     // Nobody waits; it is there for whoever does later.
     auto none = co_await move_on_after(1ms, signals.next());
     EXPECT_FALSE(none.has_value());

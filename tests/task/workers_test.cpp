@@ -234,6 +234,24 @@ TEST(ThreadChannel, AnyThreadMaySendWithoutWaiting) {
   EXPECT_EQ(channel.try_receive(), std::nullopt);
 }
 
+// One that was woken, and is cancelled before it has looked, wakes the next.
+TEST(Channel, AWakeUpOfACancelledTaskIsPassedOn) {
+  sim::run_seeds(50, []() -> Task<> {
+    Channel<int> channel(1);
+    co_await task_group([&](TaskGroup& group) -> Task<> {
+      auto first = group.start([&] { return channel.receive(); });
+      co_await sleep(1ms);
+      auto second = group.start([&] { return channel.receive(); });
+      co_await sleep(1ms);
+      int item = 7;
+      EXPECT_TRUE(channel.try_send(item));
+      first.cancel();
+      const auto& got = co_await second;
+      EXPECT_EQ(got, 7);
+    });
+  });
+}
+
 TEST(Channel, CancellationExhaustion) {
   sim::exhaust_cancellation([](sim::Stage& stage) -> Task<> {
     Channel<int> channel(1);
