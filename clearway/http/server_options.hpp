@@ -27,7 +27,7 @@ struct ServerOptions {
   Duration idle_timeout = std::chrono::seconds(75);   // between two requests: closed
   // A client that has ended its side may have left, or only have nothing more to say: what a
   // handler that works for it may still take before it is cancelled.
-  Duration half_closed_timeout = std::chrono::seconds(10);
+  Duration half_closed_timeout = std::chrono::seconds(1);
   // What a cancelled or stopped server gives its running handlers before they are cancelled.
   Duration drain_timeout = std::chrono::seconds(10);
   // How long a closed connection may go on sending: it is read, so that the answer is not lost to a

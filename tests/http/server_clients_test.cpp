@@ -77,30 +77,38 @@ Task<std::string> half_closing(Address address, std::string request) {
 }
 
 TEST_F(ServerClientsTest, AClientThatEndsItsSideGetsItsAnswer) {
-  run([this](Server& server) -> Task<> {
-    const std::string get = "GET /slow HTTP/1.1\r\nHost: a\r\n\r\n";
-    const std::string slow = co_await half_closing(server.address(), get);
-    EXPECT_THAT(slow, EndsWith("done"));
-    const std::string both = co_await half_closing(server.address(), get + get);
-    EXPECT_THAT(both, ContainsRegex("done(.|\n|\r)*done"));
-    EXPECT_EQ(finished, 3);
-    const std::string echo = co_await half_closing(
-        server.address(), "POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabc");
-    EXPECT_THAT(echo, EndsWith("abc"));
-    const std::string all =
-        co_await half_closing(server.address(), "GET /large HTTP/1.1\r\nHost: a\r\n\r\n");
-    EXPECT_THAT(all, EndsWith(std::string(large, 'x')));
-  });
+  ServerOptions patient;
+  patient.half_closed_timeout = 10s;
+  run(
+      [this](Server& server) -> Task<> {
+        const std::string get = "GET /slow HTTP/1.1\r\nHost: a\r\n\r\n";
+        const std::string slow = co_await half_closing(server.address(), get);
+        EXPECT_THAT(slow, EndsWith("done"));
+        const std::string both = co_await half_closing(server.address(), get + get);
+        EXPECT_THAT(both, ContainsRegex("done(.|\n|\r)*done"));
+        EXPECT_EQ(finished, 3);
+        const std::string echo = co_await half_closing(
+            server.address(), "POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabc");
+        EXPECT_THAT(echo, EndsWith("abc"));
+        const std::string all =
+            co_await half_closing(server.address(), "GET /large HTTP/1.1\r\nHost: a\r\n\r\n");
+        EXPECT_THAT(all, EndsWith(std::string(large, 'x')));
+      },
+      patient);
 }
 
 // Every piece that is taken shows that somebody is there.
 TEST_F(ServerClientsTest, AClientThatEndsItsSideGetsAStream) {
-  run([this](Server& server) -> Task<> {
-    const std::string ticks =
-        co_await half_closing(server.address(), "GET /ticks HTTP/1.1\r\nHost: a\r\n\r\n");
-    EXPECT_THAT(ticks, EndsWith("0\r\n\r\n"));
-    EXPECT_EQ(finished, 1);
-  });
+  ServerOptions patient;
+  patient.half_closed_timeout = 10s;
+  run(
+      [this](Server& server) -> Task<> {
+        const std::string ticks =
+            co_await half_closing(server.address(), "GET /ticks HTTP/1.1\r\nHost: a\r\n\r\n");
+        EXPECT_THAT(ticks, EndsWith("0\r\n\r\n"));
+        EXPECT_EQ(finished, 1);
+      },
+      patient);
 }
 
 TEST_F(ServerClientsTest, ABodyThatEndsTooSoonIsRefused) {
