@@ -29,8 +29,7 @@ class Words {
     size_ += N - 1;
   }
   void add(std::string_view words) noexcept {
-    std::memcpy(text_ + size_, words.data(), words.size());
-    size_ += words.size();
+    size_ += words.copy(text_ + size_, words.size());
   }
   void add_length(std::uint64_t length) noexcept {
     add("Content-Length: ");
