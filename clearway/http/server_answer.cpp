@@ -28,9 +28,7 @@ class Words {
     std::memcpy(text_ + size_, words, N - 1);
     size_ += N - 1;
   }
-  void add(std::string_view words) noexcept {
-    size_ += words.copy(text_ + size_, words.size());
-  }
+  void add(std::string_view words) noexcept { size_ += words.copy(text_ + size_, words.size()); }
   void add_length(std::uint64_t length) noexcept {
     add("Content-Length: ");
     char* const digits = text_ + size_;
