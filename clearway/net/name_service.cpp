@@ -23,9 +23,6 @@ class QueryOperation {
   const ResolveOptions& options_;
 };
 
-// The query's own timeout, whose message says more, comes first.
-constexpr Duration grace = std::chrono::milliseconds(1);
-
 std::string small_letters(std::string text) {
   for (char& letter : text) {
     if (letter >= 'A' && letter <= 'Z') letter = static_cast<char>(letter | 0x20);
@@ -156,8 +153,12 @@ Task<NameAnswer> NameService::ask(std::string host, int family, ResolveOptions o
     const std::shared_ptr<Flight> flight = board(key, options);
     {
       const Passenger passenger(*this, flight);
-      auto in_time = co_await move_on_after(deadline - loop_.now() + grace, flight->ended.wait());
-      static_cast<void>(in_time);
+      if (first) {  // its time is the query's
+        co_await flight->ended.wait();
+      } else {
+        auto in_time = co_await move_on_after(deadline - loop_.now(), flight->ended.wait());
+        static_cast<void>(in_time);
+      }
     }
     if (!flight->ended.is_set()) break;
     options.timeout = deadline - loop_.now();
