@@ -60,26 +60,33 @@ TEST(ThreadWorkers, TheFirstErrorEndsAll) {
 }
 
 TEST(ThreadWorkers, CancellingReachesThemAll) {
+  std::atomic<int> begun = 0;
   std::atomic<int> ended = 0;
-  const auto main = [&](Worker) -> Task<> {
+  const std::function<Task<>(Worker)> main = [&](Worker) -> Task<> {
+    ++begun;
     co_await finally(sleep(1000s), [&]() -> Task<> {
       ++ended;
       co_return;
     });
   };
+  // From before they have a loop to about when they all wait.
   for (int round = 0; round < 20; ++round) {
-    ended = 0;
     run([](std::function<Task<>(Worker)> body, int wait) -> Task<> {
-      // From before they have a loop to after they all wait.
       const auto none =
           co_await move_on_after(std::chrono::microseconds(100 * wait), run_workers(3, body));
       EXPECT_FALSE(none.has_value());
     }(main, round));
-    EXPECT_LE(ended, 3);
-    if (round == 19) {
-      EXPECT_EQ(ended, 3);
-    }
+    EXPECT_EQ(begun, ended);
   }
+  begun = ended = 0;
+  run([](std::function<Task<>(Worker)> body, std::atomic<int>& count) -> Task<> {
+    co_await task_group([&](TaskGroup& group) -> Task<> {
+      auto crew = group.start([&] { return run_workers(3, body); });
+      while (count < 3) co_await sleep(1ms);
+      crew.cancel();
+    });
+  }(main, begun));
+  EXPECT_EQ(ended, 3);
 }
 
 TEST(Workers, AreTasksInASimulatedWorld) {
