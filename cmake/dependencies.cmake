@@ -7,6 +7,7 @@ find_package(ZLIB REQUIRED)
 find_package(cares REQUIRED)
 find_package(OpenSSL 3 REQUIRED)
 find_package(idn2 REQUIRED)
+find_package(Boost 1.74 REQUIRED COMPONENTS context)  # clearway::fiber
 
 # For examples, tests and benchmarks only. Whoever needs one that is absent is skipped and says so.
 if(CLEARWAY_EXAMPLES OR CLEARWAY_BENCH OR CLEARWAY_TESTS)

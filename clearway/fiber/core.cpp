@@ -1,0 +1,187 @@
+#include <clearway/fiber/core.hpp>
+
+#include <cerrno>
+#include <cstring>
+#include <memory>
+
+#include <cxxabi.h>
+#include <boost/context/detail/fcontext.hpp>
+#include <clearway/base/error.hpp>
+#include <clearway/base/log.hpp>
+#include <clearway/fiber/pool.hpp>
+#include <clearway/task/trace.hpp>
+
+namespace clearway::detail {
+
+namespace context = boost::context::detail;
+
+namespace {
+
+FiberPool& this_pool() {
+  if (this_fiber_thread.pool == nullptr) {
+    static thread_local std::unique_ptr<FiberPool> owner;
+    owner = std::make_unique<FiberPool>();
+    this_fiber_thread.pool = owner.get();
+  }
+  return *this_fiber_thread.pool;
+}
+
+[[noreturn]] void destroy_frame(void*) {
+  log::write(log::Level::error, "fiber", "a fiber was destroyed as if it were a coroutine");
+  std::abort();
+}
+
+}  // namespace
+
+FiberCounts fiber_counts() noexcept {
+  const FiberPool* pool = this_fiber_thread.pool;
+  return pool == nullptr ? FiberCounts() : pool->counts();
+}
+
+Fiber* Fiber::current() noexcept { return this_fiber_thread.current; }
+Fiber* Fiber::entered() noexcept { return this_fiber_thread.entered; }
+
+Fiber& Fiber::current_for(const char* function) {
+  if (Fiber* fiber = this_fiber_thread.current) return *fiber;
+  const std::string name = function;
+  if (running_frame() != nullptr) {
+    throw UsageError(name +
+                     "() was called on the loop itself, in a task: it would stop the loop, and "
+                     "with it what it waits for. Write co_await there; " +
+                     name + "() is for functions that fiber::run() runs");
+  }
+  throw UsageError(name +
+                   "() was called outside fibers: it is for functions that fiber::run() or "
+                   "fiber::run_main() runs, and for what they call on the same thread");
+}
+
+// The far end of the stack: what runs on the fiber, one body after the other.
+struct Fiber::Entry {
+  static void run(context::transfer_t transfer) {
+    Fiber& fiber = *static_cast<Fiber*>(transfer.data);
+    fiber.side_.arrived(fiber.resumer_stack_, fiber.resumer_stack_size_);
+    fiber.context_ = transfer.fctx;
+    for (;;) {
+      this_fiber_thread.current = &fiber;
+      fiber.body_(fiber.argument_);
+      this_fiber_thread.current = nullptr;
+      fiber.frame_.resume = nullptr;
+      fiber.leave();
+    }
+  }
+};
+
+Fiber::Fiber(char* stack) : stack_(stack), identity_(sanitizer::Identity::make()) {
+  frame_.destroy = destroy_frame;
+  frame_.owner = this;
+  context_ = context::make_fcontext(this, StackPool::size, Entry::run);
+}
+
+Fiber& Fiber::acquire() { return this_pool().acquire(); }
+
+void Fiber::release() noexcept {
+  if (!finished()) {
+    abandoned_ = true;
+    Loop* const loop = Loop::current_or_null();
+    void* const running = loop == nullptr ? nullptr : std::exchange(loop->running, &promise());
+    enter();
+    if (loop != nullptr) loop->running = running;
+    if (lost_ || !finished()) {
+      this_pool().lose();
+      return;
+    }
+  }
+  if (storage_.capacity() > 0) std::vector<char>().swap(storage_);
+  this_fiber_thread.pool->release(*this);
+}
+
+bool Fiber::start(PromiseBase& parent, Body body, void* argument) {
+  parent_ = &parent;
+  body_ = body;
+  argument_ = argument;
+  interrupted_ = false;
+  interruptions_ = 0;
+  abandoned_ = false;
+  frame_.resume = resume_frame;
+  frame_.promise.parent = ParentLink(*this);
+  frame_.promise.scope = parent.scope;
+  frame_.promise.origin = parent.origin;
+  frame_.promise.awaiting = parent.awaiting;
+  return start_inline(frame_.promise);
+}
+
+void Fiber::resume_frame(void* frame) { static_cast<Frame*>(frame)->owner->enter(); }
+
+namespace {
+
+// The layout that the Itanium C++ ABI gives to what __cxa_get_globals() returns (2.2.2).
+struct ExceptionGlobals {
+  void* caught;
+  unsigned int uncaught;
+};
+
+}  // namespace
+
+// A stack that yields inside a catch block and says `throw;` later must find its own exception
+// there: the runtime's list of them is swapped with the stack.
+void Fiber::enter() noexcept {
+  auto* const globals = reinterpret_cast<ExceptionGlobals*>(abi::__cxa_get_globals());
+  const ExceptionGlobals before = *globals;
+  *globals = {exceptions_.caught, exceptions_.uncaught};
+  Fiber* const entered = std::exchange(this_fiber_thread.entered, this);
+
+  sanitizer::Side side;
+  const void* stack = nullptr;
+  std::size_t size = 0;
+  resumer_identity_ = sanitizer::Identity::current();
+  identity_.switch_to();
+  side.leaving(stack_ + StackPool::guard_size, StackPool::size - StackPool::guard_size);
+  const context::transfer_t transfer = context::jump_fcontext(context_, this);
+  side.arrived(stack, size);
+  context_ = transfer.fctx;
+
+  this_fiber_thread.entered = entered;
+  exceptions_ = {globals->caught, globals->uncaught};
+  *globals = before;
+}
+
+void Fiber::leave() noexcept {
+  const int code = errno;
+  side_.leaving(resumer_stack_, resumer_stack_size_);
+  resumer_identity_.switch_to();
+  const context::transfer_t transfer = context::jump_fcontext(context_, nullptr);
+  side_.arrived(resumer_stack_, resumer_stack_size_);
+  context_ = transfer.fctx;
+  errno = code;
+}
+
+void Fiber::give_up() noexcept {
+  lost_ = true;
+  log::write(log::Level::error, "fiber",
+             "a fiber whose loop has failed goes on although every call of it is refused: its "
+             "stack is given up");
+  for (;;) leave();
+}
+
+void* Fiber::storage(std::size_t size) {
+  storage_.assign(size, 0);
+  return storage_.data();
+}
+
+PromiseBase* Fiber::finished(PromiseBase&) noexcept { return parent_; }
+const char* Fiber::task_name(const PromiseBase&) const noexcept { return "fiber"; }
+
+OnBehalf::OnBehalf(Fiber& fiber) noexcept : fiber_(fiber) { this_fiber_thread.current = nullptr; }
+OnBehalf::~OnBehalf() { this_fiber_thread.current = &fiber_; }
+
+void await_on_fiber(Fiber& fiber, PromiseBase& child) {
+  const OnBehalf on_behalf(fiber);
+  child.parent = ParentLink(fiber.promise());
+  child.scope = fiber.promise().scope;
+  if (fiber.abandoned()) throw Cancelled();
+  if (start_inline(child)) return;
+  fiber.leave();
+  if (fiber.abandoned()) throw Cancelled();
+}
+
+}  // namespace clearway::detail

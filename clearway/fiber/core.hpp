@@ -1,0 +1,143 @@
+#pragma once
+
+// A fiber: a function on a stack of its own, which can stop in the middle of any call. It belongs
+// to one thread for good: C libraries keep pointers into their thread's memory (errno is one)
+// across calls, and would use them on the wrong thread.
+//
+// To tasks a fiber is one more frame: it has a promise, with a scope and a place in the await
+// chain, and is resumed as every frame is. For that it begins as coroutine frames begin with every
+// compiler for this platform: the function that resumes it (null when it has finished), the one
+// that destroys it, the promise. (The standard library makes its noop_coroutine in the same way.)
+//
+// A fiber that has finished keeps its stack and waits there for the next function: starting one
+// costs no more than a switch.
+
+#include <cstdint>
+#include <vector>
+
+#include <clearway/fiber/sanitizer.hpp>
+#include <clearway/fiber/stack.hpp>
+#include <clearway/task/promise.hpp>
+
+namespace clearway::detail {
+
+class FiberPool;
+
+class Fiber final : public Completion {
+ public:
+  using Body = void (*)(void*) noexcept;
+
+  // Of this thread's pool. Throws SystemError, or std::bad_alloc.
+  static Fiber& acquire();
+  // Gives it back. One that has not finished is told that everything it waits for is cancelled, now
+  // and at once, until it has.
+  void release() noexcept;
+
+  // Runs `body(argument)` on the fiber, until it has finished (true) or waits (false). `parent` is
+  // resumed when it finishes later.
+  bool start(PromiseBase& parent, Body body, void* argument);
+
+  // The fiber that this thread stands on; null in tasks, and in what this library itself does on
+  // behalf of a fiber.
+  static Fiber* current() noexcept;
+  // The same; throws UsageError, which says where it can be used, when there is none.
+  static Fiber& current_for(const char* function);
+
+  [[nodiscard]] PromiseBase& promise() noexcept { return frame_.promise; }
+  [[nodiscard]] bool finished() const noexcept { return frame_.resume == nullptr; }
+
+  // On the fiber itself: lets the thread go on with something else until the frame is resumed.
+  void leave() noexcept;
+  // Nobody waits for it any more: it must come to its end without leave().
+  [[nodiscard]] bool abandoned() const noexcept { return abandoned_; }
+
+  // A blocking call of it was told that it has been cancelled.
+  [[nodiscard]] bool interrupted() const noexcept { return interrupted_; }
+  // Counts these; gives how many there were.
+  std::uint32_t interrupt() noexcept {
+    interrupted_ = true;
+    return ++interruptions_;
+  }
+
+  // Memory that lives until the fiber has finished, or until the next call.
+  void* storage(std::size_t size);
+
+  // Completion
+  PromiseBase* finished(PromiseBase& child) noexcept override;
+  [[nodiscard]] PromiseBase* waiting_frame() const noexcept override { return parent_; }
+  [[nodiscard]] const char* task_name(const PromiseBase& child) const noexcept override;
+
+  // An abandoned fiber that does not come to its end: it is left where it is, with its stack.
+  [[noreturn]] void give_up() noexcept;
+
+  // For the handler of stack overflows: the fiber whose stack this thread stands on, and its guard.
+  static Fiber* entered() noexcept;
+  [[nodiscard]] const char* stack() const noexcept { return stack_; }
+
+ private:
+  friend class FiberPool;
+
+  // The beginning of a coroutine frame.
+  struct Frame {
+    struct Promise final : PromiseBase {};
+
+    void (*resume)(void* frame) = nullptr;
+    void (*destroy)(void* frame) = nullptr;
+    Promise promise;
+    Fiber* owner = nullptr;
+  };
+
+  explicit Fiber(char* stack);
+  ~Fiber() { identity_.destroy(); }
+  static void resume_frame(void* frame);
+  struct Entry;
+  void enter() noexcept;
+
+  Frame frame_;
+  PromiseBase* parent_ = nullptr;
+  Body body_ = nullptr;
+  void* argument_ = nullptr;
+  void* context_ = nullptr;  // where it is, or, while it runs, where its resumer is
+  char* stack_;
+  struct {
+    void* caught = nullptr;
+    std::uint32_t uncaught = 0;
+  } exceptions_;  // what the C++ runtime knows of exceptions on this stack
+  std::uint32_t interruptions_ = 0;
+  bool interrupted_ = false;
+  bool abandoned_ = false;
+  bool lost_ = false;  // it did not end when it had to: its stack is given up
+  Fiber* next_idle_ = nullptr;
+  std::vector<char> storage_;
+
+  sanitizer::Identity identity_;
+  sanitizer::Identity resumer_identity_;
+  sanitizer::Side side_;
+  const void* resumer_stack_ = nullptr;
+  std::size_t resumer_stack_size_ = 0;
+};
+
+// What this library does on behalf of a fiber: there is no current fiber meanwhile.
+class OnBehalf {
+ public:
+  explicit OnBehalf(Fiber& fiber) noexcept;
+  OnBehalf(const OnBehalf&) = delete;
+  OnBehalf& operator=(const OnBehalf&) = delete;
+  ~OnBehalf();
+
+ private:
+  Fiber& fiber_;
+};
+
+// On `fiber`, which is current: runs `child` to its end, while other tasks go on. The result is in
+// its promise.
+void await_on_fiber(Fiber& fiber, PromiseBase& child);
+
+// Fibers of this thread, running, waiting and idle, for tests and benchmarks.
+struct FiberCounts {
+  std::size_t made = 0;
+  std::size_t idle = 0;
+};
+FiberCounts fiber_counts() noexcept;
+
+}  // namespace clearway::detail

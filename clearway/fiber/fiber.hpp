@@ -1,0 +1,113 @@
+#pragma once
+
+// Blocking code among tasks. A fiber runs an ordinary function on a stack of its own, on the thread
+// of the loop: where a task would wait, in the middle of whatever library, the fiber gives the
+// thread to the others.
+//
+//   auto sid = co_await fiber::run(send_sms_blocking, from, to, body);   // from a task into a
+//   fiber auto json = fiber::await(fetch_json(session, url));                  // and back, inside
+//   it int main() { return fiber::run_main([] { serve_blocking(); }); }     // nothing but fibers
+//
+// fiber::await() works everywhere. For blocking calls (recv, poll, connect, sleep, getaddrinfo …)
+// of C libraries to do the same, link clearway::fiber_hooks; see docs/guides/blocking.md.
+//
+// A fiber stays on its thread, and mutexes belong to threads: do not hold one where a fiber waits,
+// and give a connection to one fiber at a time.
+
+#include <clearway/fiber/core.hpp>
+#include <clearway/task/run.hpp>
+#include <clearway/task/to_thread.hpp>
+
+namespace clearway {
+
+namespace detail {
+
+template <class Call>
+class FiberAwaiter {
+ public:
+  explicit FiberAwaiter(Call call) : call_(std::move(call)) {}
+  FiberAwaiter(const FiberAwaiter&) = delete;
+  FiberAwaiter& operator=(const FiberAwaiter&) = delete;
+  ~FiberAwaiter() {
+    if (fiber_ != nullptr) fiber_->release();
+  }
+
+  bool await_ready() const noexcept { return false; }
+  template <class P>
+  bool await_suspend(std::coroutine_handle<P> parent) {
+    fiber_ = &Fiber::acquire();
+    return !fiber_->start(parent.promise(), run_call, &call_);
+  }
+  typename Call::T await_resume() {
+    if (fiber_->interrupted()) throw Cancelled();
+    return call_.take();
+  }
+
+ private:
+  static void run_call(void* call) noexcept { static_cast<Call*>(call)->call(); }
+
+  Call call_;
+  Fiber* fiber_ = nullptr;
+};
+
+template <class Call>
+class [[nodiscard("co_await it")]] RunOnFiber {
+ public:
+  explicit RunOnFiber(Call call) : call_(std::move(call)) {}
+  FiberAwaiter<Call> operator co_await() && { return FiberAwaiter<Call>(std::move(call_)); }
+
+ private:
+  Call call_;
+};
+
+}  // namespace detail
+
+namespace fiber {
+
+// Gives function(args...), run on a fiber; throws what it throws. It runs at once, up to its first
+// wait. Throws SystemError, which names the limit, when there is no stack for another fiber.
+//
+// Cancellation reaches the fiber in what it waits for, and in everything that it would wait for
+// later: fiber::await() throws Cancelled, and a blocking call fails with ECANCELED. The function
+// then ends as it does for any other error, and when it has ended, the await throws Cancelled. A
+// result or an exception of a function of which a call was refused is dropped.
+template <class F, class... Args>
+auto run(F&& function, Args&&... args) {
+  check_dialect<F>();
+  using Call = clearway::detail::ThreadCall<std::decay_t<F>, std::decay_t<Args>...>;
+  return clearway::detail::RunOnFiber<Call>(
+      Call(std::in_place, std::forward<F>(function), std::forward<Args>(args)...));
+}
+
+// On a fiber: waits for `awaitable`, a task or anything else that can be awaited, while the loop
+// goes on, and gives its result; throws what it throws, and Cancelled when the fiber is cancelled.
+// Throws UsageError when it is not called on a fiber.
+template <Awaitable A>
+await_result_t<A> await(A awaitable, Site site = Site::current()) {
+  clearway::detail::Fiber& current = clearway::detail::Fiber::current_for("fiber::await");
+  auto frame = clearway::detail::take_frame(awaitable);
+  current.promise().awaiting = site;
+  clearway::detail::await_on_fiber(current, frame.promise());
+  return frame.promise().take();
+}
+
+// The fiber that this thread runs on, or not.
+[[nodiscard]] inline bool on_fiber() noexcept {
+  return clearway::detail::Fiber::current() != nullptr;
+}
+
+// The body of main() for a program in blocking style: runs `function` on a fiber of a new loop and
+// gives the exit status, as clearway::run_main() does: its int result, or 0; 1 after an uncaught
+// error; 130 after Ctrl-C and 143 after SIGTERM, which cancel the fiber.
+template <class F>
+  requires std::is_invocable_v<F&>
+int run_main(F function) {
+  using T = std::invoke_result_t<F&>;
+  static_assert(std::is_void_v<T> || std::is_same_v<T, int>,
+                "the function gives the exit status (int) or nothing");
+  const auto amain = [&]() -> Task<T> { co_return co_await run(std::ref(function)); };
+  return clearway::run_main(amain());
+}
+
+}  // namespace fiber
+}  // namespace clearway
