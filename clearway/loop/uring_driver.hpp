@@ -19,6 +19,9 @@
 // Closing. A descriptor is closed when nothing in the kernel refers to it any more: the rest is
 // cancelled before, with a call of its own.
 //
+// Datagrams, and files that are sent. These wait for readiness and then make their call: a receive
+// owns no memory meanwhile, and all end at once when they are cancelled, having done nothing.
+//
 // A listener accepts into a list of its own (one multishot request gives all connections), from
 // which operations take. A turn in which nobody does ends the request: connections then queue in
 // the kernel, as they do with epoll.
@@ -47,6 +50,10 @@ class UringDriver final : public KernelDriver {
   // What of io_uring is in use, for people: "DEFER_TASKRUN, provided buffers".
   [[nodiscard]] std::string description() const;
   void wait(Instant deadline) override;
+  // The ring itself: readable when completions are there, and when the kernel has left work for the
+  // next call (DEFER_TASKRUN).
+  [[nodiscard]] int pollable() const noexcept override { return ring_.descriptor(); }
+  Instant park(Instant deadline) override;
   bool submit(Operation& operation) override;
   void cancel(Operation& operation) noexcept override;
   void close(Handle handle) override;

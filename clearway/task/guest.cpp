@@ -2,17 +2,16 @@
 
 #include <algorithm>
 
+#include <fmt/format.h>
 #include <clearway/base/error.hpp>
-#include <clearway/loop/epoll_driver.hpp>
 #include <clearway/task/background_group.hpp>
 
 namespace clearway {
 
 class Guest::State final : public Completion {
  public:
-  // epoll's descriptor tells of everything; io_uring's only of what the kernel has done by itself.
-  explicit State(OwnedFrame<void> frame)
-      : loop(std::make_unique<EpollDriver>()), group(scope), frame_(std::move(frame)) {
+  State(OwnedFrame<void> frame, std::unique_ptr<Driver> driver)
+      : loop(std::move(driver)), group(scope), frame_(std::move(frame)) {
     PromiseBase& promise = frame_.promise();
     promise.parent = ParentLink(*this);
     promise.scope = &scope;
@@ -47,7 +46,17 @@ class Guest::State final : public Completion {
   bool ended_ = false;
 };
 
-Guest::Guest(Task<> task) : state_(std::make_unique<State>(task.release())) {}
+Guest::Guest(Task<> task) : Guest(Task<>(task.release()), make_default_driver()) {}
+
+Guest::Guest(Task<> task, std::unique_ptr<Driver> driver) {
+  OwnedFrame<void> frame = task.release();
+  if (driver->pollable() < 0) {
+    throw UsageError(fmt::format(
+        "the {} driver has no descriptor that a host could wait for: run() its loop instead",
+        driver->name()));
+  }
+  state_ = std::make_unique<State>(std::move(frame), std::move(driver));
+}
 
 Guest::~Guest() {
   state_->scope.cancel();

@@ -26,6 +26,9 @@ class Guest {
   // Starts the task, up to its first wait. Throws UsageError when this thread runs a loop already,
   // SystemError when the kernel refuses one.
   explicit Guest(Task<> task);
+  // The same on `driver`; UsageError when it has no descriptor to wait for, as in a simulated
+  // world.
+  Guest(Task<> task, std::unique_ptr<Driver> driver);
   Guest(const Guest&) = delete;
   Guest& operator=(const Guest&) = delete;
   // Cancels what still runs and waits for its end.
