@@ -9,6 +9,7 @@
 #include <clearway/net/listener.hpp>
 #include <clearway/net/resolve.hpp>
 #include <clearway/net/stream.hpp>
+#include <clearway/net/udp_socket.hpp>
 #include <clearway/task/clock.hpp>
 #include <clearway/task/every.hpp>
 #include <clearway/task/gather.hpp>

@@ -15,6 +15,17 @@
 
 namespace clearway {
 
+// What a socket of datagrams can be set to; of on and off unless it says otherwise.
+enum class DatagramOption {
+  reuse_address,       // several sockets may have the same port
+  reuse_port,          // the same, and the kernel deals what comes out between them
+  broadcast,           // may send to broadcast addresses
+  multicast_loopback,  // what it sends to a group comes to this machine's members too
+  multicast_hops,      // how many routers what it sends to a group may pass, plus one
+  receive_buffer,      // bytes that the kernel keeps until they are received
+  only_ipv6,           // takes no IPv4
+};
+
 class Driver {
  public:
   Driver() noexcept = default;
@@ -60,6 +71,17 @@ class Driver {
   virtual int set_no_delay(Handle handle, bool on) = 0;
   // A pair of connected streams within the process.
   virtual int stream_pair(Handle (&handles)[2]) = 0;
+
+  // Datagrams, whose sockets never wait for a connection.
+  virtual Handle open_datagram(int family) = 0;
+  // `address` is updated to what was bound; port 0 picks one.
+  virtual int bind_datagram(Handle handle, Address& address) = 0;
+  // From now on it sends to, and receives from, `peer` only.
+  virtual int connect_datagram(Handle handle, const Address& peer) = 0;
+  virtual int set_datagram_option(Handle handle, DatagramOption option, int value) = 0;
+  // Joins or leaves the multicast group on the interface with this number; 0: the system chooses.
+  virtual int set_membership(Handle handle, const Address& group, unsigned interface,
+                             bool member) = 0;
   // How many handles are open through this driver.
   [[nodiscard]] virtual std::size_t open_handles() const noexcept = 0;
 

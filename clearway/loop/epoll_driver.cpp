@@ -266,6 +266,10 @@ EpollDriver::Outcome EpollDriver::attempt(Operation& operation, Entry& socket) {
       socket.writable = poll_now(operation.handle, POLLOUT);
       operation.result = 0;
       return socket.writable ? Outcome::done : Outcome::would_wait;
+    case Operation::Kind::receive_datagram:
+    case Operation::Kind::send_datagram:
+    case Operation::Kind::send_file:
+      return attempt_transfer(operation, socket);
   }
   return Outcome::would_wait;
 }
@@ -375,6 +379,14 @@ EpollDriver::Outcome EpollDriver::attempt_send(Operation& operation, Entry& sock
     operation.result = -errno;
     return Outcome::done;
   }
+}
+
+EpollDriver::Outcome EpollDriver::attempt_transfer(Operation& operation, Entry& socket) {
+  const bool writes = is_writer(operation.kind);
+  ++(writes ? calls_.send : calls_.receive);
+  if (transfer(operation)) return Outcome::done;
+  (writes ? socket.writable : socket.readable) = false;
+  return Outcome::would_wait;
 }
 
 bool EpollDriver::start_connect(Operation& operation, Entry& socket) {

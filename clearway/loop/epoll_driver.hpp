@@ -68,6 +68,7 @@ class EpollDriver final : public KernelDriver {
   Outcome attempt_receive(Operation& operation, Entry& entry);
   Outcome attempt_send(Operation& operation, Entry& entry);
   Outcome attempt_connect(Operation& operation, Entry& entry);
+  Outcome attempt_transfer(Operation& operation, Entry& entry);
   void starve(Operation& operation, Entry& entry, Duration pause);
   void retry_starved();
   void progress(List<Operation>& waiting, Entry& entry, bool Entry::* flag);

@@ -25,11 +25,16 @@ class KernelDriver : public Driver {
   void reset(Handle handle) override;
   int set_no_delay(Handle handle, bool on) override;
   int stream_pair(Handle (&handles)[2]) override;
+  Handle open_datagram(int family) override;
+  int bind_datagram(Handle handle, Address& address) override;
+  int connect_datagram(Handle handle, const Address& peer) override;
+  int set_datagram_option(Handle handle, DatagramOption option, int value) override;
+  int set_membership(Handle handle, const Address& group, unsigned interface, bool member) override;
   [[nodiscard]] std::size_t open_handles() const noexcept override { return open_handles_; }
 
  protected:
   // What a descriptor is, for the driver that looks after it.
-  enum class Role { stream, listener };
+  enum class Role { stream, listener, datagram };
 
   // Raises the soft limit of open descriptors; throws SystemError when the kernel refuses a loop.
   KernelDriver();
@@ -50,6 +55,11 @@ class KernelDriver : public Driver {
   void say_starved(Handle listener, int code);
 
   static bool is_writer(Operation::Kind kind) noexcept;
+  // Operations that are carried out by one call of ours when the socket is ready for it: datagrams,
+  // and parts of files.
+  static bool is_direct(Operation::Kind kind) noexcept;
+  // Makes that call; false: the socket is not ready.
+  static bool transfer(Operation& operation) noexcept;
   // poll(2) without waiting.
   static bool poll_now(int descriptor, short events) noexcept;
   // Linux hands accept() the errors of connections that broke before they were accepted: they

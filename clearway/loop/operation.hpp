@@ -13,9 +13,16 @@ namespace clearway {
 using Handle = int;
 inline constexpr Handle no_handle = -1;
 
+// Where in an open file of the operating system to begin.
+struct FileRegion {
+  int descriptor = -1;
+  std::uint64_t offset = 0;
+};
+
 // One thing asked of the driver. It lives where its owner lives (the awaiting frame, the record of
 // an idle connection) and must stay there until it has completed; a cancelled operation completes
-// too, with what it had done or with -ECANCELED. `data` is written only right before completed().
+// too, with what it had done or with -ECANCELED. `data` and `address` are written only right before
+// completed().
 class Operation : public ListNode<Operation> {
  public:
   enum class Kind : std::uint8_t {
@@ -25,6 +32,14 @@ class Operation : public ListNode<Operation> {
     send,      // the `vector_count` pieces at `vectors`; result: bytes taken, at least one
     readable,  // result: 0 when a receive or accept would not wait
     writable,  // result: 0 when a send would not wait
+    // The next datagram, into `data`, at most `size`; result: its whole length, more than `size`
+    // when it was cut. `address`, unless null, becomes the sender's.
+    receive_datagram,
+    // The pieces at `vectors` as one datagram to `address`, or to the peer when it is null.
+    send_datagram,
+    // At most `size` bytes of the FileRegion at `data`; result: bytes taken, 0 when the file ends
+    // before the region begins. Not through transports.
+    send_file,
   };
 
   Operation() noexcept = default;

@@ -1,30 +1,13 @@
-#include <clearway/loop/simulated_driver.hpp>
+// Streams of the simulated world, and its clock.
 
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
-#include <deque>
+
+#include <unistd.h>
+#include <clearway/loop/simulated_table.hpp>
 
 namespace clearway {
-
-struct SimulatedDriver::Socket {
-  Handle handle = no_handle;
-  bool listening = false;
-  bool connected = false;
-  bool connecting = false;
-  bool received_end = false;  // the peer has sent its last byte, and it has arrived
-  bool was_reset = false;
-  bool send_closed = false;
-  Address local;
-  Address remote;
-  Handle peer = no_handle;  // no_handle once the peer has closed
-  std::string unread;
-  std::size_t on_the_way = 0;  // bytes sent to this socket and not arrived
-  Instant last_arrival{};      // messages to this socket stay in order
-  std::size_t backlog = 0;
-  std::deque<Handle> arrived;  // connections to accept
-  List<Operation> waiting;
-};
 
 SimulatedDriver::SimulatedDriver(SimulationOptions options)
     : options_(options), random_(options.seed) {}
@@ -134,10 +117,17 @@ bool SimulatedDriver::attempt(Operation& operation, Socket& socket) {
     case Operation::Kind::readable:
       operation.result = 0;
       return !socket.unread.empty() || socket.received_end || socket.was_reset ||
-             !socket.arrived.empty();
+             !socket.arrived.empty() || !socket.messages.empty() || socket.error != 0;
     case Operation::Kind::writable:
       operation.result = 0;
       return true;
+    case Operation::Kind::receive_datagram:
+      return attempt_receive_datagram(operation, socket);
+    case Operation::Kind::send_datagram:
+      send_datagram(operation, socket);
+      return true;
+    case Operation::Kind::send_file:
+      return attempt_send_file(operation, socket);
     case Operation::Kind::connect:
       break;
   }
@@ -183,14 +173,30 @@ bool SimulatedDriver::attempt_receive(Operation& operation, Socket& socket) {
 }
 
 bool SimulatedDriver::attempt_send(Operation& operation, Socket& socket) {
-  if (!socket.connected || socket.send_closed || socket.was_reset) {
-    operation.result = socket.was_reset ? -ECONNRESET : socket.connected ? -EPIPE : -ENOTCONN;
-    return true;
-  }
   std::string bytes;
   for (int index = 0; index < operation.vector_count; ++index) {
     bytes.append(static_cast<const char*>(operation.vectors[index].iov_base),
                  operation.vectors[index].iov_len);
+  }
+  return send_bytes(operation, socket, std::move(bytes));
+}
+
+// Files are those of the real world.
+bool SimulatedDriver::attempt_send_file(Operation& operation, Socket& socket) {
+  const auto& region = *static_cast<const FileRegion*>(operation.data);
+  std::string bytes(std::min(operation.size, options_.buffer_capacity), '\0');
+  const ssize_t count =
+      ::pread(region.descriptor, bytes.data(), bytes.size(), static_cast<off_t>(region.offset));
+  operation.result = count < 0 ? -errno : count;
+  if (count <= 0) return true;
+  bytes.resize(static_cast<std::size_t>(count));
+  return send_bytes(operation, socket, std::move(bytes));
+}
+
+bool SimulatedDriver::send_bytes(Operation& operation, Socket& socket, std::string bytes) {
+  if (!socket.connected || socket.send_closed || socket.was_reset) {
+    operation.result = socket.was_reset ? -ECONNRESET : socket.connected ? -EPIPE : -ENOTCONN;
+    return true;
   }
   if (Socket* peer = find(socket.peer)) {
     const std::size_t used = peer->unread.size() + peer->on_the_way;

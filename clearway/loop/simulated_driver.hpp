@@ -29,6 +29,11 @@ struct SimulationOptions {
   unsigned late_cancels = 50;
   // Bytes that are on their way or unread before a writer has to wait.
   std::size_t buffer_capacity = 64 * 1024;
+  // How often (of 100) a datagram is lost on its way, and how often it arrives twice. Each has a
+  // latency of its own, so that later ones overtake earlier ones. Those beyond the capacity above
+  // are lost too.
+  unsigned datagram_loss = 0;
+  unsigned datagram_duplicates = 0;
   // Handles that may be open at once; beyond it open, accept and listen fail with EMFILE.
   std::size_t handle_limit = 100'000;
 };
@@ -57,13 +62,19 @@ class SimulatedDriver final : public Driver {
   void reset(Handle handle) override;
   int set_no_delay(Handle handle, bool on) override;
   int stream_pair(Handle (&handles)[2]) override;
+  Handle open_datagram(int family) override;
+  int bind_datagram(Handle handle, Address& address) override;
+  int connect_datagram(Handle handle, const Address& peer) override;
+  int set_datagram_option(Handle handle, DatagramOption option, int value) override;
+  int set_membership(Handle handle, const Address& group, unsigned interface, bool member) override;
   [[nodiscard]] std::size_t open_handles() const noexcept override { return sockets_.size(); }
   std::optional<std::vector<Address>> lookup(std::string_view name) override;
   [[nodiscard]] bool stuck() const noexcept override { return events_.empty() && !woken_; }
 
   // Makes lookup(name) answer with `addresses`; a name that is not given is not found.
   void add_name(std::string name, std::vector<Address> addresses);
-  // Packets to `host` ("10.0.0.1") vanish: connecting to it is neither answered nor refused.
+  // Packets to `host` ("10.0.0.1") vanish: neither connecting to it nor datagrams are answered or
+  // refused.
   void add_silent_host(std::string host) { silent_.insert(std::move(host)); }
   // Bytes that were received by an operation and never given to its owner would be lost: these two
   // count what was sent and what was handed out, over all sockets.
@@ -72,6 +83,7 @@ class SimulatedDriver final : public Driver {
 
  private:
   struct Socket;
+  struct Message;
 
   bool chance(unsigned percent) noexcept { return random_() % 100 < percent; }
   Duration latency() noexcept;
@@ -82,12 +94,19 @@ class SimulatedDriver final : public Driver {
   bool attempt_accept(Operation& operation, Socket& socket);
   bool attempt_receive(Operation& operation, Socket& socket);
   bool attempt_send(Operation& operation, Socket& socket);
+  bool attempt_send_file(Operation& operation, Socket& socket);
+  bool send_bytes(Operation& operation, Socket& socket, std::string bytes);
   void start_connect(Operation& operation, Socket& socket);
   void arrive(Handle client, const Address& target);
   void progress(Socket& socket);
   void finish(Operation& operation, std::int64_t result);
   void deliver(Socket& from, std::string bytes, bool end, bool reset);
   Socket* listener_for(const Address& address) noexcept;
+  bool attempt_receive_datagram(Operation& operation, Socket& socket);
+  void send_datagram(Operation& operation, Socket& socket);
+  void arrive_datagram(Handle sender, const Address& from, const Address& target,
+                       const std::string& bytes);
+  bool takes_datagram(const Socket& socket, const Address& from, const Address& target) const;
 
   SimulationOptions options_;
   std::mt19937_64 random_;

@@ -112,6 +112,10 @@ bool UringDriver::attempt(Operation& operation, Entry& socket) {
       return true;
     case Operation::Kind::send:
       return false;
+    case Operation::Kind::receive_datagram:
+    case Operation::Kind::send_datagram:
+    case Operation::Kind::send_file:
+      return transfer(operation);
   }
   return false;
 }
@@ -148,7 +152,12 @@ void UringDriver::begin(Operation& operation, Entry& socket) {
       begin_poll(operation, socket.reading);
       break;
     case Operation::Kind::writable:
+    case Operation::Kind::send_datagram:
+    case Operation::Kind::send_file:
       begin_poll(operation, socket.writing);
+      break;
+    case Operation::Kind::receive_datagram:
+      begin_poll(operation, socket.reading);
       break;
     case Operation::Kind::send:
       begin_send(operation, socket.writing);
@@ -202,7 +211,7 @@ void UringDriver::begin_send(Operation& operation, Slot& slot) {
 void UringDriver::begin_poll(Operation& operation, Slot& slot) {
   io_uring_sqe& request = new_request(Step::poll, operation.handle, &operation, slot);
   request.opcode = IORING_OP_POLL_ADD;
-  request.poll32_events = operation.kind == Operation::Kind::writable ? POLLOUT : input_events;
+  request.poll32_events = is_writer(operation.kind) ? POLLOUT : input_events;
 }
 
 void UringDriver::begin_accept(Handle handle, Entry& listener) {
@@ -305,6 +314,14 @@ void UringDriver::polled(Operation& operation, Entry& socket, bool cancelled) {
       finish(operation, -ECANCELED);
     } else {
       begin_receive(operation, socket.reading, true);
+    }
+    return;
+  }
+  if (is_direct(operation.kind)) {
+    if (transfer(operation)) {
+      finish(operation, operation.result);
+    } else {
+      begin(operation, socket);  // another socket of the process, or a bad checksum, took it
     }
     return;
   }
