@@ -1,6 +1,7 @@
 // What concerns the io_uring driver alone: how often it enters the kernel, the buffers that
 // receives share, and what is left in the kernel when a descriptor is closed.
 
+#include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <unistd.h>
 #include <tests/loop/driver_world.hpp>
@@ -202,6 +203,87 @@ TEST_F(UringDriverTest, AListenerThatIsClosedDropsWhatItAccepted) {
   EXPECT_EQ(driver().open_handles(), 0U);
   driver().wait(Instant::min());
   EXPECT_EQ(open_descriptors(), before);
+}
+
+// Makes more completions than the kernel's queue holds, so that those after them come later.
+class Flood {
+ public:
+  explicit Flood(UringDriver& driver)
+      : driver_(driver), event_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
+    for (int number = 0; number < count; ++number) {
+      Probe& probe =
+          *probes_.emplace_back(std::make_unique<Probe>(Operation::Kind::readable, event_.get()));
+      EXPECT_FALSE(driver.submit(probe));
+    }
+    driver.wait(Instant::min());
+  }
+  void start() {
+    const std::uint64_t one = 1;
+    ASSERT_EQ(::write(event_.get(), &one, sizeof one), 8);
+  }
+  void end() {
+    const Instant limit = after(driver_.now(), std::chrono::seconds(10));
+    for (const auto& probe : probes_) {
+      while (probe->completions == 0 && driver_.now() < limit) driver_.wait(limit);
+      ASSERT_EQ(probe->completions, 1);
+    }
+    while (driver_.in_flight() > 0 && driver_.now() < limit) driver_.wait(Instant::min());
+  }
+
+ private:
+  static constexpr int count = 5000;  // the queue has 4,096
+
+  UringDriver& driver_;
+  Descriptor event_;
+  std::vector<std::unique_ptr<Probe>> probes_;
+};
+
+// The completion of what was cancelled is not there when close() returns: the descriptor stays open
+// until it is, since its number must not be given to another one before.
+TEST_F(UringDriverTest, ADescriptorIsClosedWithItsLastCompletion) {
+  Pair pair(*world_);
+  Flood flood(driver());
+  Probe readable(Operation::Kind::readable, pair.server);
+  world_->start(readable);
+  driver().wait(Instant::min());
+  driver().cancel(readable);
+  flood.start();
+  const Handle number = pair.server;
+  pair.close(pair.server);
+  EXPECT_NE(::fcntl(number, F_GETFD), -1) << "closed before the kernel had let go of it";
+  EXPECT_EQ(driver().open_handles(), 2U) << "for its owner it is gone";
+  flood.end();
+  EXPECT_EQ(::fcntl(number, F_GETFD), -1) << "it stays open";
+  EXPECT_EQ(driver().in_flight(), 0U);
+  char byte = 0;
+  EXPECT_EQ(world_->receive(pair.client, &byte, 1), 0) << "the peer sees the end";
+}
+
+TEST_F(UringDriverTest, AConnectionThatComesToAClosingListenerIsReset) {
+  const std::ptrdiff_t before = open_descriptors();
+  {
+    Flood flood(driver());
+    Address address = Address::loopback(0);
+    const Handle listener = driver().listen(address, 16, false);
+    Probe accept(Operation::Kind::accept, listener);
+    world_->start(accept);
+    const Handle first = world_->connect(address);
+    const auto server = static_cast<Handle>(world_->finish(accept));
+    flood.start();
+    const Descriptor late(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    ASSERT_EQ(::connect(late.get(), address.data(), address.size()), 0);
+    driver().close(listener);
+    EXPECT_NE(::fcntl(listener, F_GETFD), -1) << "closed before the kernel had let go of it";
+    flood.end();
+    EXPECT_EQ(::fcntl(listener, F_GETFD), -1) << "it stays open";
+    char byte = 0;
+    EXPECT_EQ(::recv(late.get(), &byte, 1, MSG_DONTWAIT), -1);
+    EXPECT_EQ(errno, ECONNRESET);
+    for (const Handle handle : {first, server}) driver().close(handle);
+    driver().wait(Instant::min());
+  }
+  EXPECT_EQ(open_descriptors(), before);
+  EXPECT_EQ(driver().open_handles(), 0U);
 }
 
 TEST_F(UringDriverTest, SaysWhatItUses) {
