@@ -48,6 +48,10 @@ EndOfStream::EndOfStream(const std::string& message, std::size_t received)
     : NetError(NetPhase::read, message), received_(received) {}
 EndOfStream::~EndOfStream() = default;
 
+FileCutShort::FileCutShort(const std::string& message, std::uint64_t sent)
+    : NetError(NetPhase::write, message), sent_(sent) {}
+FileCutShort::~FileCutShort() = default;
+
 LimitExceeded::LimitExceeded(const std::string& message) : NetError(NetPhase::read, message) {}
 LimitExceeded::~LimitExceeded() = default;
 

@@ -3,6 +3,7 @@
 // Errors of connections and names. Each says what was tried, on which peer, and why it failed.
 
 #include <cstddef>
+#include <cstdint>
 #include <string>
 #include <string_view>
 
@@ -69,6 +70,18 @@ class EndOfStream : public NetError {
 
  private:
   std::size_t received_;
+};
+
+// A file that is being sent has fewer bytes than were promised: it was cut meanwhile.
+class FileCutShort : public NetError {
+ public:
+  FileCutShort(const std::string& message, std::uint64_t sent);
+  ~FileCutShort() override;
+  // How many bytes of it were sent.
+  [[nodiscard]] std::uint64_t sent() const noexcept { return sent_; }
+
+ private:
+  std::uint64_t sent_;
 };
 
 // More came than the caller allowed.

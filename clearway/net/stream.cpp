@@ -22,7 +22,8 @@ Stream::Stream(Stream&& other) noexcept { *this = std::move(other); }
 
 Stream& Stream::operator=(Stream&& other) noexcept {
   if (this == &other) return *this;
-  assert(!other.reading_ && !other.writing_);  // the operation refers to the stream
+  assert(!other.reading_ && !other.writing_ &&
+         !other.sending_file_);  // the operation refers to the stream
   close();
   loop_ = other.loop_;
   handle_ = std::exchange(other.handle_, no_handle);

@@ -15,6 +15,7 @@
 //
 // Errors of the connection are NetError with phase read or write, the peer and the reason.
 
+#include <concepts>
 #include <coroutine>
 #include <cstdint>
 #include <optional>
@@ -29,6 +30,13 @@
 #include <clearway/task/task.hpp>
 
 namespace clearway {
+
+// An open file that can be sent: a File (os/file.hpp), or another type that names a descriptor.
+template <class F>
+concept SendableFile = requires(const F& file) {
+  { file.descriptor() } -> std::same_as<int>;
+  { file.path() } -> std::convertible_to<std::string>;
+};
 
 class Stream {
  public:
@@ -75,6 +83,16 @@ class Stream {
   // Writes what fits without waiting twice; gives the count, at least 1 unless `data` is empty.
   // Cancelled: nothing was sent. `data` must live until it has been awaited.
   [[nodiscard]] detail::WriteSomeOperation write_some(std::string_view data) noexcept;
+
+  // Sends `length` bytes of an open file, from `offset` on; the file's own position stays. The
+  // kernel sends them from where it keeps them (sendfile(2)); through a layer such as TLS they are
+  // read and written piece by piece. What is not in memory is fetched in a thread. FileCutShort
+  // when the file ends before. Cancelled, or failed: bytes_written() says how much was sent, as
+  // with write(). The file must stay open until it has been awaited.
+  template <SendableFile F>
+  [[nodiscard]] Task<> send_file(const F& file, std::uint64_t offset, std::uint64_t length) {
+    return send_descriptor(file.descriptor(), std::string(file.path()), offset, length);
+  }
 
   // Tells the peer that nothing more will be written; reading goes on.
   [[nodiscard]] Task<> shutdown_write();
@@ -125,7 +143,11 @@ class Stream {
   friend class detail::StreamAwaiter;
   friend class detail::ReadAwaiter;
   friend class detail::WriteAwaiter;
+  friend class detail::SendFileAwaiter;
 
+  class FileTurn;
+  Task<> send_descriptor(int descriptor, std::string path, std::uint64_t offset,
+                         std::uint64_t length);
   std::string take(std::size_t count);
 
   Loop* loop_ = nullptr;
@@ -133,6 +155,7 @@ class Stream {
   TransportPointer transport_;
   bool reading_ = false;
   bool writing_ = false;
+  bool sending_file_ = false;  // in several writes, between which nobody else writes
   bool ended_ = false;
   ReadBuffer buffer_;
   std::uint64_t bytes_read_ = 0;

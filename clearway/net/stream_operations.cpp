@@ -98,7 +98,7 @@ void ReadableAwaiter::await_resume() {
 }
 
 bool WriteAwaiter::start(PromiseBase& frame) {
-  check(NetPhase::write, stream_.writing_);
+  check(NetPhase::write, stream_.writing_ || (stream_.sending_file_ && !of_file_));
   kind = Kind::send;
   handle = stream_.handle_;
   if (!begin(frame)) return true;
@@ -176,6 +176,25 @@ std::size_t WriteAwaiter::finish() {
   throw_if_cancelled();
   if (result < 0) fail(NetPhase::write);
   return written_;
+}
+
+bool SendFileAwaiter::start(PromiseBase& frame) {
+  check(NetPhase::write, stream_.writing_);
+  handle = stream_.handle_;
+  if (!begin(frame)) return true;
+  stream_.writing_ = true;
+  return submit_operation();
+}
+
+void SendFileAwaiter::ended() noexcept {
+  stream_.writing_ = false;
+  if (result > 0) stream_.bytes_written_ += static_cast<std::uint64_t>(result);
+}
+
+std::size_t SendFileAwaiter::await_resume() {
+  throw_if_cancelled();
+  if (result < 0) fail(NetPhase::write);
+  return static_cast<std::size_t>(result);
 }
 
 }  // namespace clearway::detail

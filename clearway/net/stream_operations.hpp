@@ -93,6 +93,9 @@ class WriteAwaiter : public StreamAwaiter {
   std::size_t written_ = 0;
   bool all_;
   bool stopping_ = false;
+
+ protected:
+  bool of_file_ = false;  // a piece of what send_file() sends
 };
 
 class WriteSomeAwaiter final : public WriteAwaiter {
@@ -100,6 +103,60 @@ class WriteSomeAwaiter final : public WriteAwaiter {
   WriteSomeAwaiter(Stream& stream, std::string_view data) noexcept
       : WriteAwaiter(stream, data, false) {}
   std::size_t await_resume() { return finish(); }
+};
+
+// What send_file() is made of: the kernel sends a part of the file, or a piece of it is written.
+class SendFileAwaiter final : public StreamAwaiter {
+ public:
+  SendFileAwaiter(Stream& stream, const FileRegion& region, std::size_t most) noexcept
+      : StreamAwaiter(stream), region_(region) {
+    kind = Kind::send_file;
+    data = &region_;
+    size = most;
+  }
+  template <class P>
+  bool await_suspend(std::coroutine_handle<P> handle) {
+    return start(handle.promise());
+  }
+  // How many bytes were sent; 0 when the file has none there.
+  std::size_t await_resume();
+
+ private:
+  bool start(PromiseBase& frame);
+  void ended() noexcept override;
+
+  FileRegion region_;
+};
+
+class WritePieceAwaiter final : public WriteAwaiter {
+ public:
+  WritePieceAwaiter(Stream& stream, std::string_view piece) noexcept
+      : WriteAwaiter(stream, piece, true) {
+    of_file_ = true;
+  }
+};
+
+class [[nodiscard("co_await it")]] SendFileOperation {
+ public:
+  SendFileOperation(Stream& stream, const FileRegion& region, std::size_t most) noexcept
+      : stream_(&stream), region_(region), most_(most) {}
+  SendFileAwaiter operator co_await() const noexcept { return {*stream_, region_, most_}; }
+
+ private:
+  Stream* stream_;
+  FileRegion region_;
+  std::size_t most_;
+};
+
+class [[nodiscard("co_await it")]] WritePieceOperation {
+ public:
+  WritePieceOperation(Stream& stream, std::string_view piece) noexcept
+      : stream_(&stream), piece_(piece) {}
+  WritePieceAwaiter operator co_await() const noexcept { return {*stream_, piece_}; }
+
+ private:
+  Stream* stream_;
+  std::string_view piece_;
 };
 
 // Keeps the bytes beside the awaiter that sends them.
