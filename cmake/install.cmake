@@ -6,6 +6,8 @@ set(package_dir "${CMAKE_INSTALL_LIBDIR}/cmake/clearway")
 
 list(TRANSFORM CLEARWAY_MODULES PREPEND clearway_ OUTPUT_VARIABLE targets)
 install(TARGETS ${targets} EXPORT clearway-targets ARCHIVE DESTINATION "${CMAKE_INSTALL_LIBDIR}")
+install(TARGETS clearway_fiber_hooks_preload EXPORT clearway-targets
+  LIBRARY DESTINATION "${CMAKE_INSTALL_LIBDIR}")
 install(EXPORT clearway-targets NAMESPACE clearway:: DESTINATION "${package_dir}")
 install(DIRECTORY "${PROJECT_SOURCE_DIR}/clearway" DESTINATION include
   FILES_MATCHING PATTERN "*.hpp")

@@ -102,6 +102,7 @@ bool Fiber::start(PromiseBase& parent, Body body, void* argument) {
   interrupted_ = false;
   interruptions_ = 0;
   abandoned_ = false;
+  locks_.clear();
   frame_.resume = resume_frame;
   frame_.promise.parent = ParentLink(*this);
   frame_.promise.scope = parent.scope;

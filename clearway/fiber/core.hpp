@@ -15,6 +15,7 @@
 #include <cstdint>
 #include <vector>
 
+#include <clearway/fiber/lock_list.hpp>
 #include <clearway/fiber/sanitizer.hpp>
 #include <clearway/fiber/stack.hpp>
 #include <clearway/task/promise.hpp>
@@ -59,6 +60,8 @@ class Fiber final : public Completion {
     return ++interruptions_;
   }
 
+  // The mutexes that it holds, as far as the libc hooks are there to see.
+  [[nodiscard]] LockList& locks() noexcept { return locks_; }
   // Memory that lives until the fiber has finished, or until the next call.
   void* storage(std::size_t size);
 
@@ -109,6 +112,7 @@ class Fiber final : public Completion {
   bool lost_ = false;  // it did not end when it had to: its stack is given up
   Fiber* next_idle_ = nullptr;
   std::vector<char> storage_;
+  LockList locks_;
 
   sanitizer::Identity identity_;
   sanitizer::Identity resumer_identity_;

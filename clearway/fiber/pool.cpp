@@ -3,13 +3,17 @@
 #include <memory>
 #include <new>
 
+#include <clearway/fiber/host_attach.hpp>
 #include <clearway/fiber/overflow.hpp>
 
 namespace clearway::detail {
 
 constinit thread_local FiberThread this_fiber_thread;
 
-FiberPool::FiberPool() { watch_for_overflow(); }
+FiberPool::FiberPool() {
+  watch_for_overflow();
+  attach_hooks();
+}
 
 // Fibers that are not idle hold their stacks' memory on: the pool ends with its thread, and whoever
 // left them there has ended before.

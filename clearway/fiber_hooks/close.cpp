@@ -1,0 +1,49 @@
+// close, dup2, dup3, fclose: whoever waits for the descriptor is told, and fails with EBADF. The
+// kernel would let them wait for ever.
+
+#include <stdio.h>
+#include <unistd.h>
+#include <clearway/fiber_hooks/real.hpp>
+
+using namespace clearway;
+using namespace clearway::hooks;
+
+namespace {
+
+void announce(int descriptor) noexcept {
+  const FiberHost* const there = attached.load(std::memory_order_relaxed);
+  if (there == nullptr) return;
+  const int code = errno;
+  there->closing(descriptor);
+  errno = code;
+}
+
+}  // namespace
+
+CLEARWAY_HOOK int close(int descriptor) {
+  announce(descriptor);
+  return real_close(descriptor);
+}
+
+CLEARWAY_HOOK int __close(int descriptor) {
+  announce(descriptor);
+  return real_close(descriptor);
+}
+
+CLEARWAY_HOOK int dup2(int from, int to) noexcept {
+  if (from != to) announce(to);
+  return real_dup2(from, to);
+}
+
+CLEARWAY_HOOK int dup3(int from, int to, int flags) noexcept {
+  if (from != to) announce(to);
+  return real_dup3(from, to, flags);
+}
+
+CLEARWAY_HOOK int fclose(FILE* stream) {
+  const int code = errno;
+  const int descriptor = ::fileno(stream);
+  errno = code;
+  if (descriptor >= 0) announce(descriptor);
+  return real_fclose(stream);
+}

@@ -1,0 +1,112 @@
+// connect, accept, accept4. These have no flag for one call: the descriptor is made non-blocking
+// for the moment of the call, and is as it was when the fiber waits.
+
+#include <fcntl.h>
+#include <poll.h>
+#include <sys/socket.h>
+#include <clearway/fiber_hooks/real.hpp>
+
+namespace clearway::hooks {
+namespace {
+
+// errno survives.
+class NonBlockingForNow {
+ public:
+  explicit NonBlockingForNow(int descriptor) noexcept
+      : descriptor_(descriptor), flags_(::fcntl(descriptor, F_GETFL)) {
+    if (changes()) ::fcntl(descriptor_, F_SETFL, flags_ | O_NONBLOCK);
+  }
+  NonBlockingForNow(const NonBlockingForNow&) = delete;
+  NonBlockingForNow& operator=(const NonBlockingForNow&) = delete;
+  ~NonBlockingForNow() {
+    const int code = errno;
+    if (changes()) ::fcntl(descriptor_, F_SETFL, flags_);
+    errno = code;
+  }
+  [[nodiscard]] bool changes() const noexcept { return flags_ >= 0 && (flags_ & O_NONBLOCK) == 0; }
+
+ private:
+  int descriptor_;
+  int flags_;
+};
+
+int connect_now(int descriptor, const sockaddr* to, socklen_t size) noexcept {
+  const NonBlockingForNow for_now(descriptor);
+  return real_connect(descriptor, to, size);
+}
+
+// How it has ended.
+int outcome_of_connect(int descriptor) noexcept {
+  int error = 0;
+  socklen_t size = sizeof error;
+  if (::getsockopt(descriptor, SOL_SOCKET, SO_ERROR, &error, &size) != 0) return -1;
+  return error == 0 ? 0 : fail(error);
+}
+
+int connect_on_fiber(int descriptor, const sockaddr* to, socklen_t size) {
+  constexpr std::int64_t pause = 5'000'000;  // a Unix listener whose backlog is full gives no event
+  for (;;) {
+    if (connect_now(descriptor, to, size) == 0) {
+      host().spend();
+      return 0;
+    }
+    if (errno == EAGAIN) {
+      const int slept = host().wait("connect", nullptr, 0, pause);
+      if (slept != -ETIMEDOUT) return fail(-slept);
+      continue;
+    }
+    if (errno != EINPROGRESS) return -1;
+    Patience patience("connect", descriptor, POLLOUT, SO_SNDTIMEO);
+    if (patience.wait()) return outcome_of_connect(descriptor);
+    // A thread whose SO_SNDTIMEO is over is told that the connection is still being made.
+    return errno == EAGAIN ? fail(EINPROGRESS) : -1;
+  }
+}
+
+// Somebody else may take the connection between the question and the call.
+int accept_now(int descriptor, sockaddr* from, socklen_t* size, int flags) noexcept {
+  pollfd asked{.fd = descriptor, .events = POLLIN, .revents = 0};
+  if (real_poll(&asked, 1, 0) == 0) return fail(EAGAIN);
+  const NonBlockingForNow for_now(descriptor);
+  return real_accept4(descriptor, from, size, flags);
+}
+
+int accept_any(const char* call, int descriptor, sockaddr* from, socklen_t* size, int flags,
+               const void* caller) {
+  return blocking_call(
+      Patience(call, descriptor, POLLIN, SO_RCVTIMEO), call, descriptor, caller,
+      [&] { return accept_now(descriptor, from, size, flags); },
+      [&] { return real_accept4(descriptor, from, size, flags); });
+}
+
+}  // namespace
+}  // namespace clearway::hooks
+
+using namespace clearway;
+using namespace clearway::hooks;
+
+CLEARWAY_HOOK int connect(int descriptor, const sockaddr* to, socklen_t size) {
+  const FiberHost::Place where = place();
+  if (where == FiberHost::elsewhere || non_blocking(descriptor)) {
+    return real_connect(descriptor, to, size);
+  }
+  if (where == FiberHost::in_task) {
+    // Only what waits for somebody on the other side: datagrams and netlink have none.
+    int type = 0;
+    socklen_t type_size = sizeof type;
+    ::getsockopt(descriptor, SOL_SOCKET, SO_TYPE, &type, &type_size);
+    if (type == SOCK_STREAM) host().blocks("connect", CLEARWAY_CALLER);
+    return real_connect(descriptor, to, size);
+  }
+  return connect_on_fiber(descriptor, to, size);
+}
+
+CLEARWAY_HOOK int accept(int descriptor, sockaddr* from, socklen_t* size) {
+  if (place() == FiberHost::elsewhere) return real_accept(descriptor, from, size);
+  return accept_any("accept", descriptor, from, size, 0, CLEARWAY_CALLER);
+}
+
+CLEARWAY_HOOK int accept4(int descriptor, sockaddr* from, socklen_t* size, int flags) {
+  if (place() == FiberHost::elsewhere) return real_accept4(descriptor, from, size, flags);
+  return accept_any("accept4", descriptor, from, size, flags, CLEARWAY_CALLER);
+}

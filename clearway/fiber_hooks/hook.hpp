@@ -1,0 +1,124 @@
+#pragma once
+
+// What all hooks are made of. A hook has the name of a function of libc, and is called instead of
+// it by the whole program, its libraries included. In a thread without fibers it calls libc's, and
+// nothing else: no lock, no memory, nothing that a signal handler or a child of fork() may not do.
+//
+// The hooks are stateless: they never make somebody else's descriptor non-blocking (which threads,
+// children of fork() and libc's own streams would notice), but ask for each call that it does not
+// wait (MSG_DONTWAIT). docs/decisions/stateless_hooks.md has the reasons.
+
+#include <atomic>
+#include <cerrno>
+#include <cstddef>
+#include <cstdint>
+
+#include <dlfcn.h>
+#include <clearway/fiber/host.hpp>
+
+// Visible whatever -fvisibility says: hidden hooks are found by nobody.
+#define CLEARWAY_HOOK extern "C" __attribute__((visibility("default"), used))
+// Who called the hook.
+#define CLEARWAY_CALLER __builtin_return_address(0)
+
+namespace clearway::hooks {
+
+// The function that libc has under this name.
+template <class F>
+class Real;
+template <class R, class... Args>
+class Real<R(Args...)> {
+ public:
+  using Pointer = R (*)(Args...);
+  constexpr explicit Real(const char* name) noexcept : name_(name) {}
+
+  R operator()(Args... args) const { return get()(args...); }
+  Pointer get() const {
+    const Pointer known = pointer_.load(std::memory_order_relaxed);
+    return known != nullptr ? known : find();
+  }
+
+ private:
+  Pointer find() const {
+    // A sanitizer's runtime intercepts the call; ours stands before it.
+    char intercepted[64] = "__interceptor_";
+    for (std::size_t index = 0; index < 48 && name_[index] != 0; ++index) {
+      intercepted[14 + index] = name_[index];
+    }
+    void* found = ::dlsym(RTLD_DEFAULT, intercepted);
+    if (found == nullptr) found = ::dlsym(RTLD_NEXT, name_);
+    const auto pointer = reinterpret_cast<Pointer>(found);
+    pointer_.store(pointer, std::memory_order_relaxed);
+    return pointer;
+  }
+
+  const char* name_;
+  mutable std::atomic<Pointer> pointer_ = nullptr;
+};
+
+// Null until the fibers have attached.
+extern constinit std::atomic<const FiberHost*> attached;
+
+// Where place() is not elsewhere.
+inline const FiberHost& host() noexcept { return *attached.load(std::memory_order_relaxed); }
+
+// Where the call that is being made comes from.
+inline FiberHost::Place place() noexcept {
+  const FiberHost* const there = attached.load(std::memory_order_relaxed);
+  return there == nullptr ? FiberHost::elsewhere : static_cast<FiberHost::Place>(there->place());
+}
+
+// -1, with errno set to `code`.
+inline int fail(int code) noexcept {
+  errno = code;
+  return -1;
+}
+
+// The owner of the descriptor wants EAGAIN rather than to wait.
+bool non_blocking(int descriptor) noexcept;
+
+// One blocking call on one descriptor, on a fiber: waits between its attempts.
+class Patience {
+ public:
+  // `timeout_option` is SO_RCVTIMEO, SO_SNDTIMEO, or 0 for none.
+  Patience(const char* call, int descriptor, short events, int timeout_option) noexcept
+      : call_(call), descriptor_(descriptor), events_(events), option_(timeout_option) {}
+
+  // After an attempt that failed with EAGAIN. True: try again; false: errno says why the call ends.
+  bool wait() noexcept;
+
+ private:
+  const char* call_;
+  int descriptor_;
+  short events_;
+  int option_;
+  bool first_ = true;
+  std::int64_t deadline_ = -1;  // on the host's clock; -1: none
+};
+
+// A call that can be attempted without waiting (`attempt`, which then gives -1 and EAGAIN) and made
+// for good (`really`).
+template <class Attempt, class Really>
+auto blocking_call(Patience patience, const char* call, int descriptor, const void* caller,
+                   Attempt attempt, Really really) -> decltype(really()) {
+  const FiberHost::Place where = place();
+  if (where == FiberHost::elsewhere) return really();
+  if (where == FiberHost::in_task) {
+    const auto result = attempt();
+    if (result >= 0 || errno != EAGAIN || non_blocking(descriptor)) return result;
+    host().blocks(call, caller);
+    return really();
+  }
+  for (;;) {
+    const auto result = attempt();
+    if (result >= 0 || errno != EAGAIN) {
+      const int code = errno;
+      host().spend();
+      errno = code;
+      return result;
+    }
+    if (!patience.wait()) return -1;
+  }
+}
+
+}  // namespace clearway::hooks

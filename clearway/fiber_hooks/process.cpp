@@ -1,0 +1,130 @@
+// pthread_join, waitpid, wait, wait4, system, popen, pclose.
+
+#include <algorithm>
+#include <string>
+
+#include <pthread.h>
+#include <stdio.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#include <clearway/fiber_hooks/offload.hpp>
+#include <clearway/fiber_hooks/real.hpp>
+
+namespace clearway::hooks {
+namespace {
+
+bool is_for_fiber(const char* call, const void* caller) {
+  const FiberHost::Place where = place();
+  if (where == FiberHost::in_task) host().blocks(call, caller);
+  return where == FiberHost::on_fiber;
+}
+
+// Until `process` may have ended: by its descriptor, or, where there is none (any child, a process
+// group, an old kernel), by asking again after a while.
+int wait_for_end(const char* call, pid_t process, std::int64_t& pause) {
+  constexpr std::int64_t longest = 20'000'000;
+  const int descriptor = process > 0 ? static_cast<int>(::syscall(SYS_pidfd_open, process, 0)) : -1;
+  if (descriptor < 0) {
+    const int outcome = host().wait(call, nullptr, 0, pause);
+    pause = std::min(2 * pause, longest);
+    return outcome == -ETIMEDOUT ? 0 : outcome;
+  }
+  const pollfd wanted{.fd = descriptor, .events = POLLIN, .revents = 0};
+  const int outcome = host().wait(call, &wanted, 1, -1);
+  real_close(descriptor);
+  return outcome;
+}
+
+pid_t wait_on_fiber(const char* call, pid_t process, int* status, int options, rusage* usage) {
+  // Children that only stop have no event.
+  const bool only_end = (options & (WUNTRACED | WCONTINUED)) == 0;
+  std::int64_t pause = 1'000'000;
+  for (;;) {
+    const pid_t ended = real_wait4(process, status, options | WNOHANG, usage);
+    if (ended != 0) return ended;
+    const int outcome = wait_for_end(call, only_end ? process : -1, pause);
+    if (outcome != 0) return fail(-outcome);
+  }
+}
+
+pid_t wait_any(const char* call, pid_t process, int* status, int options, rusage* usage,
+               const void* caller) {
+  if ((options & WNOHANG) != 0) return real_wait4(process, status, options, usage);
+  const FiberHost::Place where = place();
+  if (where == FiberHost::elsewhere) return real_wait4(process, status, options, usage);
+  if (where == FiberHost::on_fiber) return wait_on_fiber(call, process, status, options, usage);
+  const pid_t ended = real_wait4(process, status, options | WNOHANG, usage);
+  if (ended != 0) return ended;
+  host().blocks(call, caller);
+  return real_wait4(process, status, options, usage);
+}
+
+struct Command {
+  std::string line;
+  int status = -1;
+  void operator()() noexcept { status = real_system(line.c_str()); }
+};
+
+}  // namespace
+}  // namespace clearway::hooks
+
+using namespace clearway;
+using namespace clearway::hooks;
+
+// Not to be cancelled: when it gives up, its caller frees what the thread still uses.
+CLEARWAY_HOOK int pthread_join(pthread_t thread, void** result) {
+  if (!is_for_fiber("pthread_join", CLEARWAY_CALLER)) return real_pthread_join(thread, result);
+  int error = 0;
+  int status = 0;
+  const auto join = [&] { status = real_pthread_join(thread, result); };
+  if (call_in_thread(join, false, error) != nullptr) return status;
+  return real_pthread_join(thread, result);
+}
+
+CLEARWAY_HOOK pid_t waitpid(pid_t process, int* status, int options) {
+  return wait_any("waitpid", process, status, options, nullptr, CLEARWAY_CALLER);
+}
+
+CLEARWAY_HOOK pid_t wait(int* status) {
+  return wait_any("wait", -1, status, 0, nullptr, CLEARWAY_CALLER);
+}
+
+CLEARWAY_HOOK pid_t wait4(pid_t process, int* status, int options, rusage* usage) noexcept {
+  const FiberHost::Place where = place();
+  if (where != FiberHost::on_fiber || (options & WNOHANG) != 0) {
+    return real_wait4(process, status, options, usage);
+  }
+  return wait_on_fiber("wait4", process, status, options, usage);
+}
+
+// Cancelled, it leaves the command running, and its thread with it.
+CLEARWAY_HOOK int system(const char* command) {
+  if (command == nullptr || !is_for_fiber("system", CLEARWAY_CALLER)) return real_system(command);
+  int error = 0;
+  const auto job = call_in_thread(Command{command}, true, error);
+  if (job != nullptr) return job->state.status;
+  return error == EAGAIN ? real_system(command) : fail(error);
+}
+
+CLEARWAY_HOOK FILE* popen(const char* command, const char* mode) {
+  if (!is_for_fiber("popen", CLEARWAY_CALLER)) return real_popen(command, mode);
+  int error = 0;
+  FILE* stream = nullptr;
+  const auto open = [&] { stream = real_popen(command, mode); };
+  if (call_in_thread(open, false, error) != nullptr) return stream;
+  if (error == EAGAIN) return real_popen(command, mode);
+  errno = error;
+  return nullptr;
+}
+
+// Not to be cancelled, as little as pthread_join(): the stream is gone afterwards either way.
+CLEARWAY_HOOK int pclose(FILE* stream) {
+  if (!is_for_fiber("pclose", CLEARWAY_CALLER)) return real_pclose(stream);
+  int error = 0;
+  int status = 0;
+  const auto close = [&] { status = real_pclose(stream); };
+  if (call_in_thread(close, false, error) != nullptr) return status;
+  return real_pclose(stream);
+}

@@ -1,0 +1,168 @@
+// read, readv, recv, recvfrom, recvmsg, recvmmsg, and what a fortified program calls instead.
+
+#include <poll.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+#include <unistd.h>
+#include <clearway/fiber_hooks/hook.hpp>
+#include <clearway/fiber_hooks/message.hpp>
+#include <clearway/fiber_hooks/real.hpp>
+
+namespace clearway::hooks {
+namespace {
+
+// Pipes, terminals, timers … have no flag for one call: they are asked first. Regular files always
+// say that they can be read, and then take as long as the disk does.
+ssize_t read_now(int descriptor, const iovec* pieces, int count) {
+  ssize_t result = 0;
+  if (count == 1) {
+    result = real_recv(descriptor, pieces->iov_base, pieces->iov_len, MSG_DONTWAIT);
+  } else {
+    msghdr message{};
+    message.msg_iov = const_cast<iovec*>(pieces);
+    message.msg_iovlen = static_cast<std::size_t>(count);
+    result = real_recvmsg(descriptor, &message, MSG_DONTWAIT);
+  }
+  if (result >= 0 || errno != ENOTSOCK) return result;
+  pollfd asked{.fd = descriptor, .events = POLLIN, .revents = 0};
+  if (real_poll(&asked, 1, 0) == 0) return fail(EAGAIN);
+  return real_readv(descriptor, pieces, count);
+}
+
+ssize_t read_pieces(const char* call, int descriptor, const iovec* pieces, int count,
+                    const void* caller) {
+  return blocking_call(
+      Patience(call, descriptor, POLLIN, SO_RCVTIMEO), call, descriptor, caller,
+      [&] { return read_now(descriptor, pieces, count); },
+      [&] { return real_readv(descriptor, pieces, count); });
+}
+
+// With MSG_WAITALL the call goes on until everything is there, unless the stream ends, the time is
+// over or it is interrupted: then what there is counts.
+ssize_t receive_all(const char* call, int descriptor, msghdr* message, int flags) {
+  Pieces rest(message->msg_iov, message->msg_iovlen);
+  if (!rest.valid()) return fail(ENOMEM);
+  Patience patience(call, descriptor, POLLIN, SO_RCVTIMEO);
+  ssize_t total = 0;
+  msghdr part = *message;
+  while (rest.left() > 0) {
+    part.msg_iov = rest.data();
+    part.msg_iovlen = rest.count();
+    const ssize_t count = real_recvmsg(descriptor, &part, flags | MSG_DONTWAIT);
+    if (count == 0) break;
+    if (count > 0) {
+      total += count;
+      rest.advance(static_cast<std::size_t>(count));
+      continue;
+    }
+    if (errno != EAGAIN || !patience.wait()) {
+      if (total == 0) return -1;
+      break;
+    }
+  }
+  message->msg_namelen = part.msg_namelen;
+  message->msg_controllen = part.msg_controllen;
+  message->msg_flags = part.msg_flags;
+  host().spend();
+  return total;
+}
+
+bool wants_all(int descriptor, int flags) {
+  return (flags & MSG_WAITALL) != 0 && (flags & (MSG_DONTWAIT | MSG_PEEK | MSG_ERRQUEUE)) == 0 &&
+         place() == FiberHost::on_fiber && is_stream(descriptor) && !non_blocking(descriptor);
+}
+
+ssize_t receive_message(int descriptor, msghdr* message, int flags, const void* caller) {
+  if ((flags & (MSG_DONTWAIT | MSG_ERRQUEUE)) != 0) return real_recvmsg(descriptor, message, flags);
+  if (wants_all(descriptor, flags)) return receive_all("recvmsg", descriptor, message, flags);
+  return blocking_call(
+      Patience("recvmsg", descriptor, POLLIN, SO_RCVTIMEO), "recvmsg", descriptor, caller,
+      [&] { return real_recvmsg(descriptor, message, flags | MSG_DONTWAIT); },
+      [&] { return real_recvmsg(descriptor, message, flags); });
+}
+
+ssize_t receive_from(const char* call, int descriptor, void* data, std::size_t size, int flags,
+                     sockaddr* from, socklen_t* from_size, const void* caller) {
+  const auto make = [&](int with) {
+    return real_recvfrom(descriptor, data, size, with, from, from_size);
+  };
+  if ((flags & (MSG_DONTWAIT | MSG_ERRQUEUE)) != 0) return make(flags);
+  if (wants_all(descriptor, flags)) {
+    iovec piece{.iov_base = data, .iov_len = size};
+    msghdr message{};
+    message.msg_iov = &piece;
+    message.msg_iovlen = 1;
+    if (from != nullptr) *from_size = 0;  // as the kernel has it for streams
+    return receive_all(call, descriptor, &message, flags);
+  }
+  return blocking_call(
+      Patience(call, descriptor, POLLIN, SO_RCVTIMEO), call, descriptor, caller,
+      [&] { return make(flags | MSG_DONTWAIT); }, [&] { return make(flags); });
+}
+
+}  // namespace
+}  // namespace clearway::hooks
+
+using namespace clearway;
+using namespace clearway::hooks;
+
+CLEARWAY_HOOK ssize_t read(int descriptor, void* data, size_t size) {
+  if (size == 0 || place() == FiberHost::elsewhere) return real_read(descriptor, data, size);
+  const iovec piece{.iov_base = data, .iov_len = size};
+  return read_pieces("read", descriptor, &piece, 1, CLEARWAY_CALLER);
+}
+
+CLEARWAY_HOOK ssize_t readv(int descriptor, const iovec* pieces, int count) {
+  if (count <= 0 || place() == FiberHost::elsewhere) return real_readv(descriptor, pieces, count);
+  return read_pieces("readv", descriptor, pieces, count, CLEARWAY_CALLER);
+}
+
+CLEARWAY_HOOK ssize_t recv(int descriptor, void* data, size_t size, int flags) {
+  return receive_from("recv", descriptor, data, size, flags, nullptr, nullptr, CLEARWAY_CALLER);
+}
+
+CLEARWAY_HOOK ssize_t recvfrom(int descriptor, void* data, size_t size, int flags, sockaddr* from,
+                               socklen_t* from_size) {
+  return receive_from("recvfrom", descriptor, data, size, flags, from, from_size, CLEARWAY_CALLER);
+}
+
+CLEARWAY_HOOK ssize_t recvmsg(int descriptor, msghdr* message, int flags) {
+  return receive_message(descriptor, message, flags, CLEARWAY_CALLER);
+}
+
+CLEARWAY_HOOK int recvmmsg(int descriptor, mmsghdr* messages, unsigned int count, int flags,
+                           timespec* limit) {
+  const bool plain = (flags & (MSG_DONTWAIT | MSG_ERRQUEUE)) != 0 || count == 0;
+  if (plain || place() == FiberHost::elsewhere) {
+    return real_recvmmsg(descriptor, messages, count, flags, limit);
+  }
+  const int each = flags & ~MSG_WAITFORONE;
+  for (unsigned int index = 0; index < count; ++index) {
+    const bool may_wait = index == 0 || (flags & MSG_WAITFORONE) == 0;
+    const ssize_t size = receive_message(descriptor, &messages[index].msg_hdr,
+                                         may_wait ? each : each | MSG_DONTWAIT, CLEARWAY_CALLER);
+    if (size < 0) return index == 0 ? -1 : static_cast<int>(index);
+    messages[index].msg_len = static_cast<unsigned int>(size);
+  }
+  return static_cast<int>(count);
+}
+
+// What -D_FORTIFY_SOURCE makes of the calls; libc's own end the program when the buffer is smaller.
+
+CLEARWAY_HOOK ssize_t __read_chk(int descriptor, void* data, size_t size, size_t room) {
+  if (size > room) return real_read_chk(descriptor, data, size, room);
+  return read(descriptor, data, size);
+}
+
+CLEARWAY_HOOK ssize_t __recv_chk(int descriptor, void* data, size_t size, size_t room, int flags) {
+  if (size > room) return real_recv_chk(descriptor, data, size, room, flags);
+  return recv(descriptor, data, size, flags);
+}
+
+CLEARWAY_HOOK ssize_t __recvfrom_chk(int descriptor, void* data, size_t size, size_t room,
+                                     int flags, sockaddr* from, socklen_t* from_size) {
+  if (size > room) {
+    return real_recvfrom_chk(descriptor, data, size, room, flags, from, from_size);
+  }
+  return recvfrom(descriptor, data, size, flags, from, from_size);
+}

@@ -1,0 +1,14 @@
+#pragma once
+
+namespace clearway::hooks {
+
+// A nanosleep() of this thread is the self-test's, and whether it has come.
+extern thread_local constinit bool probing;
+extern thread_local constinit bool probed;
+
+// Null: calls of shared libraries reach the hooks. Otherwise what is wrong, and what to do.
+const char* self_test();
+// Looks up all of libc's functions now, when nobody is in a signal handler.
+void resolve_all();
+
+}  // namespace clearway::hooks
