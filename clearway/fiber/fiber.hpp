@@ -14,6 +14,7 @@
 // A fiber stays on its thread, and mutexes belong to threads: do not hold one where a fiber waits,
 // and give a connection to one fiber at a time.
 
+#include <clearway/fiber/blocking.hpp>
 #include <clearway/fiber/core.hpp>
 #include <clearway/task/run.hpp>
 #include <clearway/task/to_thread.hpp>

@@ -4,6 +4,7 @@
 namespace clearway::hooks {
 
 void resolve_all() {
+  resolve_queries();
   static_cast<void>(real_read.get());
   static_cast<void>(real_readv.get());
   static_cast<void>(real_recv.get());

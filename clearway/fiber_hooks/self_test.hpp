@@ -10,5 +10,6 @@ extern thread_local constinit bool probed;
 const char* self_test();
 // Looks up all of libc's functions now, when nobody is in a signal handler.
 void resolve_all();
+void resolve_queries();
 
 }  // namespace clearway::hooks

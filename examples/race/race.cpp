@@ -1,5 +1,5 @@
 // The race: the same requests, made one at a time with a blocking library, awaited one at a time,
-// gathered, and made by the blocking library in threads.
+// gathered, and made by the blocking library in threads and on fibers.
 
 #include <algorithm>
 #include <chrono>
@@ -18,7 +18,8 @@ using namespace clearway;
 
 namespace {
 
-const std::vector<std::string> all_modes = {"blocking", "sequential", "gather", "threads"};
+const std::vector<std::string> all_modes = {"blocking", "sequential", "gather", "threads",
+                                            "fibers"};
 
 struct Options {
   std::string base_url;
@@ -59,8 +60,16 @@ Task<> fetch_in_thread(Run& run, int number) {
   run.arrived(nlohmann::json::parse(body), start);
 }
 
+// The very same function, all of them on this one thread.
+Task<> fetch_on_fiber(Run& run, int number) {
+  const Instant start = loop_time();
+  auto body = co_await fiber::run(fetch_blocking, run.base_url + Run::path(number));
+  run.arrived(nlohmann::json::parse(body), start);
+}
+
 // Blocks the loop, and with it everything else in the program: that is what the others avoid.
 Task<> blocking(Run& run) {
+  const fiber::AllowBlocking on_purpose;
   for (int number = 1; number <= run.count; ++number) {
     const Instant start = loop_time();
     run.arrived(nlohmann::json::parse(fetch_blocking(run.base_url + Run::path(number))), start);
@@ -84,11 +93,17 @@ Task<> threads(Run& run) {
                   [&](int number) { return fetch_in_thread(run, number); });
 }
 
+Task<> fibers(Run& run) {
+  co_await gather(std::views::iota(1, run.count + 1),
+                  [&](int number) { return fetch_on_fiber(run, number); });
+}
+
 Task<> run_mode(Run& run, std::string mode) {
   if (mode == "blocking") return blocking(run);
   if (mode == "sequential") return sequential(run);
   if (mode == "gather") return gathered(run);
-  return threads(run);
+  if (mode == "threads") return threads(run);
+  return fibers(run);
 }
 
 Task<> race_all(Options& options) {
@@ -122,7 +137,7 @@ Task<> race_all(Options& options) {
 
 int main(int argc, char** argv) {
   Options options;
-  example::CommandLine command_line("race", "Makes the same requests in four ways and compares.");
+  example::CommandLine command_line("race", "Makes the same requests in five ways and compares.");
   command_line
       .option("--base-url", options.base_url, "where the API is (default: a bundled server)")
       .option("--count", options.count, 1, 10'000, "how many requests per mode")

@@ -1,5 +1,5 @@
-// Blocking code, the ways that exist today: a native request, and the blocking library in a thread.
-// A second task ticks every 10 ms all the while.
+// Blocking code, four ways: a native request; the blocking library in a program that is all fibers,
+// in a thread, and on a fiber. Something else ticks every 10 ms all the while.
 
 #include <fmt/format.h>
 #include <clearway/clearway.hpp>
@@ -31,17 +31,48 @@ Task<std::string> send_sms_in_thread(Account& account, Message& message) {
   co_return co_await to_thread(send_sms_blocking, account, message);
 }
 
+// Way 4: the blocking function on a fiber of this loop.
+Task<std::string> send_sms_on_fiber(Account& account, Message& message) {
+  co_return co_await fiber::run(send_sms_blocking, account, message);
+}
+
+void report(const std::string& id, int ticks) {
+  fmt::print("sent as {}; the loop ticked {} times meanwhile\n", id, ticks);
+}
+
 Task<> amain(Account& account, Message& message, std::string way) {
   const example::StandIn stand_in(account.base_url);
   http::Session session(account.base_url);
   int ticks = 0;
   auto tick = [&] { ++ticks; };
   auto send = [&] {
-    return way == "thread" ? send_sms_in_thread(account, message)
-                           : send_sms(session, account, message);
+    if (way == "thread") return send_sms_in_thread(account, message);
+    if (way == "fiber") return send_sms_on_fiber(account, message);
+    return send_sms(session, account, message);
   };
   auto [never_ends, id] = co_await race(every(10ms, tick), send());
-  fmt::print("sent as {}; the loop ticked {} times meanwhile\n", *id, ticks);
+  report(*id, ticks);
+}
+
+Task<> tick_for_ever(int& ticks) {
+  co_await every(10ms, [&] { ++ticks; });
+}
+
+// Way 2: the whole program on fibers. What it calls blocks, and nothing here is a task but the
+// ticker.
+int send_sms_program(Account& account, const Message& message) {
+  try {
+    const example::StandIn stand_in(account.base_url);
+    int ticks = 0;
+    const auto ticker = background().start(tick_for_ever, std::ref(ticks));
+    const std::string id = send_sms_blocking(account, message);
+    ticker.cancel();
+    report(id, ticks);
+    return 0;
+  } catch (const std::exception& error) {
+    fmt::print(stderr, "send_sms: {}\n", error.what());
+    return 1;
+  }
 }
 
 }  // namespace
@@ -58,8 +89,12 @@ int main(int argc, char** argv) {
       .option("--from", message.from, "the sender's number")
       .option("--to", message.to, "the receiver's number")
       .option("--body", message.body, "the text")
-      .choices("--way", way, {"native", "thread"}, "how to send it (default: native)");
+      .choices("--way", way, {"native", "program", "thread", "fiber"},
+               "how to send it (default: native)");
   if (const auto status = command_line.parse(argc, argv)) return *status;
+  if (!way.empty() && way.front() == "program") {
+    return fiber::run_main([&] { return send_sms_program(account, message); });
+  }
   return example::run(
       "send_sms", [&] { return amain(account, message, way.empty() ? "native" : way.front()); });
 }

@@ -9,6 +9,7 @@
 #include <unistd.h>
 #include <clearway/base/descriptor.hpp>
 #include <clearway/base/error.hpp>
+#include <clearway/fiber/blocking.hpp>
 
 #include "program.hpp"
 
@@ -53,12 +54,14 @@ StandIn::StandIn(std::string& base_url) {
   posix_spawnattr_destroy(&attributes);
   if (error != 0) throw clearway::SystemError("cannot start the bundled server " + program, error);
   input.reset();
+  const clearway::fiber::AllowBlocking before_anything_else_runs;
   base_url = read_line(output.get());
   if (base_url.empty()) throw clearway::Error("the bundled server " + program + " did not start");
 }
 
 StandIn::~StandIn() {
   if (process_ < 0) return;
+  const clearway::fiber::AllowBlocking for_a_moment;
   ::kill(process_, SIGTERM);
   while (::waitpid(process_, nullptr, 0) < 0 && errno == EINTR) continue;
 }

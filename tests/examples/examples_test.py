@@ -97,12 +97,13 @@ class Output(unittest.TestCase):
         self.assertEqual(done.stdout.count(" / 200"), 2)
         self.assertEqual(done.stdout.count(" /missing 404"), 2)
 
-    def test_send_sms_both_ways(self):
-        for way in ("native", "thread"):
+    def test_send_sms_all_four_ways(self):
+        for way in ("native", "program", "thread", "fiber"):
             with self.subTest(way):
                 done = run("send_sms", "--way", way)
                 self.assertEqual(done.returncode, 0, done.stderr)
-                self.assertIn("sent as SM", done.stdout)
+                self.assertRegex(done.stdout, "sent as SM.* ticked [1-9]")
+                self.assertEqual(done.stderr, "")
 
     def test_background_ticks(self):
         done = run("background_ticks", "--milliseconds", "300")
@@ -121,7 +122,8 @@ class Output(unittest.TestCase):
             self.assertEqual(done.returncode, 0, done.stderr)
             with open(path, encoding="utf-8") as file:
                 modes = json.load(file)["modes"]
-        self.assertEqual(set(modes), {"blocking", "sequential", "gather", "threads"})
+        self.assertEqual(set(modes), {"blocking", "sequential", "gather", "threads", "fibers"})
+        self.assertGreater(modes["fibers"]["speedup"], 2)
         self.assertEqual(modes["gather"]["requests"], 10)
         self.assertGreater(modes["gather"]["speedup"], 2)
 
