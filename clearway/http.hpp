@@ -9,6 +9,7 @@
 #include <clearway/http/query.hpp>
 #include <clearway/http/request.hpp>
 #include <clearway/http/response.hpp>
+#include <clearway/http/send_file.hpp>
 #include <clearway/http/server.hpp>
 #include <clearway/http/server_options.hpp>
 #include <clearway/http/session.hpp>

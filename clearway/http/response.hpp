@@ -12,6 +12,7 @@
 #include <clearway/base/unique_function.hpp>
 #include <clearway/http/error.hpp>
 #include <clearway/http/headers.hpp>
+#include <clearway/net/stream.hpp>
 #include <clearway/task/task.hpp>
 #include <nlohmann/json_fwd.hpp>
 
@@ -46,7 +47,19 @@ class BodyWriter {
   // has gone, or when more comes than content_length() announced.
   Task<> write(std::string data);
 
+  // Sends `length` bytes of an open file from `offset` on, without copying them through the program
+  // where that can be done: content_length() was announced, and no TLS is spoken. Throws as write()
+  // does, and FileCutShort when the file ends before. The file must stay open until it has been
+  // awaited.
+  template <SendableFile F>
+  Task<> write_file(const F& file, std::uint64_t offset, std::uint64_t length) {
+    return write_descriptor(file.descriptor(), std::string(file.path()), offset, length);
+  }
+
  private:
+  Task<> write_descriptor(int descriptor, std::string path, std::uint64_t offset,
+                          std::uint64_t length);
+
   detail::ServerExchange& exchange_;
 };
 

@@ -1,5 +1,6 @@
 // The part of an exchange that writes: heads, bodies, refusals and the access log.
 
+#include <algorithm>
 #include <charconv>
 #include <cstring>
 
@@ -8,6 +9,7 @@
 #include <clearway/http/serialize.hpp>
 #include <clearway/http/server_core.hpp>
 #include <clearway/http/server_exchange.hpp>
+#include <clearway/net/file_piece.hpp>
 #include <clearway/task/trace.hpp>
 
 namespace clearway::http {
@@ -52,6 +54,11 @@ std::string status_text(int status) {
 Task<Response> Next::operator()() const { return exchange_->proceed(layer_); }
 
 Task<> BodyWriter::write(std::string data) { return exchange_.write_body(std::move(data)); }
+
+Task<> BodyWriter::write_descriptor(int descriptor, std::string path, std::uint64_t offset,
+                                    std::uint64_t length) {
+  return exchange_.write_file(descriptor, std::move(path), offset, length);
+}
 
 namespace detail {
 
@@ -194,29 +201,69 @@ void ServerExchange::start_stream(Framing framing) {
   write_head(framing, stream_left_);
 }
 
-Task<> ServerExchange::write_body(std::string data) {
+void ServerExchange::begin_piece(std::uint64_t size) {
   if (!head_sent_) {
     const Framing otherwise = head_.minor_version() == 0 ? Framing::UntilClose : Framing::Chunked;
     start_stream(answer_->length_ ? Framing::Length : otherwise);
   }
-  if (stream_framing_ == Framing::Length && data.size() > stream_left_) {
+  if (stream_framing_ == Framing::Length && size > stream_left_) {
     throw Error(fmt::format("a streamed answer of {} bytes is more than the {} it announced",
-                            body_sent_ + data.size(), *answer_->length_));
+                            body_sent_ + size, *answer_->length_));
   }
-  if (data.empty()) co_return;
-  body_sent_ += data.size();
-  if (stream_framing_ == Framing::Chunked) {
-    write_chunk(output_.text(), data);
-  } else {
-    stream_left_ -= data.size();
-    output_.text() += data;
-  }
+}
+
+Task<> ServerExchange::flush_piece() {
   co_await output_.flush();
   if (output_.failed()) {
     throw Truncated(output_.stalled() ? "the client stopped reading the answer"
                                       : "the client has left");
   }
   if (ended_) sent();
+}
+
+Task<> ServerExchange::write_body(std::string data) {
+  begin_piece(data.size());
+  if (data.empty()) co_return;
+  body_sent_ += data.size();
+  if (stream_framing_ == Framing::Chunked) {
+    write_chunk(output_.text(), data);
+  } else {
+    if (stream_framing_ == Framing::Length) stream_left_ -= data.size();
+    output_.text() += data;
+  }
+  co_await flush_piece();
+}
+
+Task<> ServerExchange::write_file(int descriptor, std::string path, std::uint64_t offset,
+                                  std::uint64_t length) {
+  using clearway::detail::bring_into_memory;
+  using clearway::detail::file_window;
+  begin_piece(length);
+  const bool copied = stream_framing_ == Framing::Chunked || connection_->secured();
+  std::uint64_t done = 0;
+  while (done < length) {
+    const std::uint64_t left = length - done;
+    std::uint64_t count = 0;
+    if (copied) {
+      const std::size_t most = std::min<std::uint64_t>(left, 64 * 1024);
+      std::string piece =
+          co_await clearway::detail::read_file_piece(descriptor, offset + done, most);
+      count = piece.size();
+      if (count > 0) co_await write_body(std::move(piece));
+    } else {
+      const std::size_t most = std::min<std::uint64_t>(left, file_window);
+      co_await bring_into_memory(descriptor, offset + done, most);
+      output_.set_file({.descriptor = descriptor, .offset = offset + done}, most);
+      co_await flush_piece();
+      count = most - output_.file_left();
+      body_sent_ += count;
+      if (stream_framing_ == Framing::Length) stream_left_ -= count;
+    }
+    done += count;
+    if (count == 0) {
+      clearway::detail::throw_file_cut_short(path, peer().to_string(), done, length);
+    }
+  }
 }
 
 Task<> ServerExchange::stream_response() {

@@ -91,7 +91,9 @@ void ServerConnection::run() {
     if (exchange_ != nullptr) core_.take_back(*exchange_);
     core_.forget(*this);  // destroys it
   } else if (exchange_ == nullptr) {
-    close();  // an end or an error while idle
+    // Bytes that the last request had taken before this turn came leave nothing to do; otherwise it
+    // is an end or an error while idle.
+    if (!pending) close();
   } else if (!exchange_->running()) {
     begin_exchange();
   } else {

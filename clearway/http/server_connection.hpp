@@ -54,6 +54,7 @@ class ServerConnection final : public ListNode<ServerConnection>,
   // For its output.
   void sent() noexcept;
 
+  [[nodiscard]] bool secured() const noexcept { return transport_ != nullptr; }
   // To the socket, through TLS if that is spoken.
   bool submit(Operation& operation);
   void cancel(Operation& operation) noexcept;

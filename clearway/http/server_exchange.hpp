@@ -62,6 +62,7 @@ class ServerExchange {
   Task<Response> proceed(std::size_t layer);
   // For BodyWriter.
   Task<> write_body(std::string data);
+  Task<> write_file(int descriptor, std::string path, std::uint64_t offset, std::uint64_t length);
 
  private:
   enum class Input { Data, Ended, OutOfTime, Draining };
@@ -90,6 +91,9 @@ class ServerExchange {
   void log_access() const;
   Task<> stream_response();
   void start_stream(Framing framing);
+  // The head, if it has not gone out, and room for `size` more bytes of the body.
+  void begin_piece(std::uint64_t size);
+  Task<> flush_piece();
   void finish_stream();
   Task<> skip_body();
   Task<> linger();

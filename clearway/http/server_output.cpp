@@ -11,18 +11,11 @@ namespace clearway::http::detail {
 bool ServerOutput::start() {
   while (!pending) {
     if (failed_) return true;
-    if (!busy_) {
-      if (text().empty() && tail_.empty()) return true;
-      pieces_[0] = {text().data(), text().size()};
-      filling_ ^= 1;  // the other one has been sent
-      if (!tail_.empty()) tail_.swap(sending_tail_);
-      pieces_[1] = {sending_tail_.data(), sending_tail_.size()};
-      busy_ = true;
-      kind = Kind::send;
-      handle = connection_->handle();
+    if (!busy_ && !load()) return true;
+    if (kind == Kind::send) {
+      vectors = pieces_[0].iov_len > 0 ? pieces_.data() : &pieces_[1];
+      vector_count = pieces_[0].iov_len > 0 && pieces_[1].iov_len > 0 ? 2 : 1;
     }
-    vectors = pieces_[0].iov_len > 0 ? pieces_.data() : &pieces_[1];
-    vector_count = pieces_[0].iov_len > 0 && pieces_[1].iov_len > 0 ? 2 : 1;
     if (!connection_->submit(*this)) break;
     if (!account()) fail();
   }
@@ -30,9 +23,29 @@ bool ServerOutput::start() {
   return false;
 }
 
+// What to send next; false: nothing.
+bool ServerOutput::load() noexcept {
+  handle = connection_->handle();
+  if (!text().empty() || !tail_.empty()) {
+    pieces_[0] = {text().data(), text().size()};
+    filling_ ^= 1;  // the other one has been sent
+    if (!tail_.empty()) tail_.swap(sending_tail_);
+    pieces_[1] = {sending_tail_.data(), sending_tail_.size()};
+    busy_ = true;
+    kind = Kind::send;
+    return true;
+  }
+  if (file_left_ == 0 || file_ended_) return false;
+  kind = Kind::send_file;
+  data = &region_;
+  size = file_left_;
+  return true;
+}
+
 // Takes off what was sent; false: the connection is broken.
 bool ServerOutput::account() noexcept {
   if (result < 0) return false;
+  if (kind == Kind::send_file) return account_file();
   auto sent = static_cast<std::size_t>(result);
   for (iovec& piece : pieces_) {
     const std::size_t part = std::min(sent, piece.iov_len);
@@ -44,6 +57,14 @@ bool ServerOutput::account() noexcept {
   busy_ = false;
   buffers_[filling_ ^ 1].clear();
   if (!sending_tail_.empty()) sending_tail_ = std::string();
+  return true;
+}
+
+bool ServerOutput::account_file() noexcept {
+  const auto sent = static_cast<std::size_t>(result);
+  file_ended_ = sent == 0;
+  region_.offset += sent;
+  file_left_ -= sent;
   return true;
 }
 
@@ -82,7 +103,8 @@ void ServerOutput::reset() noexcept {
     sending_tail_ = std::string();
   }
   connection_ = nullptr;
-  busy_ = failed_ = stalled_ = false;
+  file_left_ = 0;
+  busy_ = failed_ = stalled_ = file_ended_ = false;
 }
 
 bool ServerOutput::Flush::suspend(PromiseBase& frame) {

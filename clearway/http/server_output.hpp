@@ -35,6 +35,14 @@ class ServerOutput final : private Operation {
   [[nodiscard]] std::string& text() noexcept { return buffers_[filling_]; }
   // Sent after what is in text() now, from where it lies. Nothing may be appended until it is sent.
   void set_tail(std::string body) noexcept { tail_ = std::move(body); }
+  // Sent after what is in text() and the tail: a part of an open file, not through TLS.
+  void set_file(const FileRegion& region, std::size_t size) noexcept {
+    region_ = region;
+    file_ended_ = false;
+    file_left_ = size;
+  }
+  // Of the last file: bytes that it did not have.
+  [[nodiscard]] std::size_t file_left() const noexcept { return file_left_; }
   [[nodiscard]] std::size_t waiting_bytes() const noexcept {
     return buffers_[filling_].size() + tail_.size();
   }
@@ -55,7 +63,9 @@ class ServerOutput final : private Operation {
   void reset() noexcept;
 
  private:
+  bool load() noexcept;
   bool account() noexcept;
+  bool account_file() noexcept;
   void fail() noexcept;
   void completed() override;
 
@@ -67,10 +77,13 @@ class ServerOutput final : private Operation {
   std::string tail_;
   std::string sending_tail_;
   std::array<iovec, 2> pieces_{};
+  FileRegion region_;
+  std::size_t file_left_ = 0;
   std::uint8_t filling_ = 0;
   bool busy_ = false;  // pieces_ holds something
   bool failed_ = false;
   bool stalled_ = false;
+  bool file_ended_ = false;
 };
 
 class ServerOutput::Flush final : public Waiter {

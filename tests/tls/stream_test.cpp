@@ -1,6 +1,7 @@
 // Streams do over TLS what they do without it; and what only TLS has to get right.
 
 #include <array>
+#include <cstdio>
 
 #include <clearway/tls/transport.hpp>
 #include <tests/tls/tls_world.hpp>
@@ -269,6 +270,41 @@ TEST(TlsStream, MovesWithWhatItHolds) {
         EXPECT_EQ(pair.client.transport(), nullptr);
         line = co_await moved.read_line();
         EXPECT_EQ(line, "cd");
+      },
+      10);
+}
+
+// A file goes through the records, piece by piece.
+class PatternFile {
+ public:
+  explicit PatternFile(std::size_t size) : file_(std::tmpfile()) {
+    const std::string data = pattern(size);
+    EXPECT_EQ(std::fwrite(data.data(), 1, size, file_), size);
+    EXPECT_EQ(std::fflush(file_), 0);
+  }
+  PatternFile(const PatternFile&) = delete;
+  PatternFile& operator=(const PatternFile&) = delete;
+  ~PatternFile() { std::fclose(file_); }
+  int descriptor() const { return ::fileno(file_); }
+  static std::string path() { return "pattern"; }
+
+ private:
+  std::FILE* file_;
+};
+
+TEST(TlsStream, SendsFiles) {
+  const PatternFile file(300'000);
+  over_both(
+      [&]() -> Task<> {
+        Pair pair = co_await secured(fresh_client());
+        const auto send = [&]() -> Task<> {
+          co_await pair.client.send_file(file, 1000, 250'000);
+          co_await pair.client.shutdown_write();
+        };
+        const auto [nothing, all] = co_await gather(send(), pair.server.read_all(300'000));
+        EXPECT_TRUE(all == pattern(300'000).substr(1000, 250'000));
+        EXPECT_EQ(pair.client.bytes_written(), 250'000U);
+        EXPECT_THROW(co_await pair.server.send_file(file, 299'999, 2), FileCutShort);
       },
       10);
 }
