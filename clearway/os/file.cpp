@@ -9,6 +9,7 @@
 #include <fmt/format.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include <clearway/os/at_once.hpp>
 #include <clearway/os/file_calls.hpp>
 #include <clearway/task/to_thread.hpp>
 
@@ -101,6 +102,9 @@ FileError::FileError(std::string_view verb, const std::string& path, int code,
 FileError::~FileError() = default;
 
 Task<std::string> read_file(std::string path, std::size_t limit) {
+  const auto read = [&] { return detail::read_whole_file_at_once(path, limit); };
+  std::optional<std::string> content = co_await detail::AtOnce(read);
+  if (content) co_return std::move(*content);
   co_return co_await to_thread(detail::read_whole_file, std::move(path), limit);
 }
 
@@ -153,10 +157,13 @@ std::string_view File::buffered() const noexcept {
 Task<std::size_t> File::fill() {
   constexpr std::size_t chunk = 64 * 1024;
   buffer_.erase(0, std::exchange(begin_, 0));
-  const std::string more =
-      co_await to_thread(detail::read_bytes, descriptor_.get(), path_, -1, chunk, false);
-  buffer_ += more;
-  co_return more.size();
+  const auto read = [&] { return detail::read_bytes_at_once(descriptor_.get(), -1, chunk, false); };
+  std::optional<std::string> more = co_await detail::AtOnce(read);
+  if (!more) {
+    more = co_await to_thread(detail::read_bytes, descriptor_.get(), path_, -1, chunk, false);
+  }
+  buffer_ += *more;
+  co_return more->size();
 }
 
 Task<std::optional<std::string>> File::read_some(std::size_t most) {
@@ -198,6 +205,10 @@ Task<std::optional<std::string>> File::read_line(std::size_t limit) {
 
 Task<std::string> File::read_at(std::uint64_t offset, std::size_t size) {
   const Busy busy(*this, "read");
+  const auto from = static_cast<std::int64_t>(offset);
+  const auto read = [&] { return detail::read_bytes_at_once(descriptor_.get(), from, size, true); };
+  std::optional<std::string> bytes = co_await detail::AtOnce(read);
+  if (bytes) co_return std::move(*bytes);
   co_return co_await to_thread(detail::read_bytes, descriptor_.get(), path_,
                                static_cast<std::int64_t>(offset), size, true);
 }

@@ -1,6 +1,7 @@
 #pragma once
 
-// Files. The calls run in threads (to_thread), so that a slow disk stops nobody.
+// Files. What the kernel has in memory is read at once; all other calls run in threads (to_thread),
+// so that a slow disk stops nobody.
 //
 //   const std::string text = co_await read_file("orders.json");
 //   co_await replace_file("orders.json", changed);   // all of it, or the old one stays

@@ -7,7 +7,10 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <linux/openat2.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
 #include <unistd.h>
 #include <clearway/os/file.hpp>
 
@@ -171,6 +174,48 @@ std::string read_whole_file(const std::string& path, std::size_t limit) {
     if (ended) return content;
     next = content.size();
   }
+}
+
+std::optional<std::string> read_bytes_at_once(int descriptor, std::int64_t offset, std::size_t size,
+                                              bool whole) {
+  if (size == 0 || size > most_at_once) return std::nullopt;
+  std::string bytes(size, '\0');
+  const iovec piece{bytes.data(), size};
+  const ssize_t count = ::preadv2(descriptor, &piece, 1, offset, RWF_NOWAIT);
+  if (count < 0) return std::nullopt;
+  const auto done = static_cast<std::size_t>(count);
+  // Fewer bytes: the end of the file, or of what is in memory.
+  if (done > 0 && done < size && whole) {
+    char byte = 0;
+    const iovec next{&byte, 1};
+    if (::preadv2(descriptor, &next, 1, offset + count, RWF_NOWAIT) != 0) return std::nullopt;
+  }
+  bytes.resize(done);
+  return bytes;
+}
+
+std::optional<std::string> read_whole_file_at_once(const std::string& path, std::size_t limit) {
+  if (path.find('\0') != std::string::npos) return std::nullopt;
+  open_how how{};
+  how.flags = O_PATH | O_CLOEXEC;
+  how.resolve = RESOLVE_CACHED;  // or EAGAIN, when the name would have to be read from a disk
+  const Descriptor place(
+      static_cast<int>(::syscall(SYS_openat2, AT_FDCWD, path.c_str(), &how, sizeof how)));
+  struct stat status{};
+  // Pipes and devices are not even opened here: that alone is an event for others.
+  if (!place.valid() || ::fstat(place.get(), &status) != 0 || !S_ISREG(status.st_mode)) {
+    return std::nullopt;
+  }
+  // The name is known now. Who has put something else there meanwhile cannot make us wait.
+  const Descriptor file(::open(path.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC));
+  if (!file.valid() || ::fstat(file.get(), &status) != 0 || !S_ISREG(status.st_mode)) {
+    return std::nullopt;
+  }
+  const auto size = static_cast<std::size_t>(status.st_size);
+  if (size == 0 || size > std::min(limit, most_at_once)) return std::nullopt;
+  auto bytes = read_bytes_at_once(file.get(), 0, size, false);
+  if (bytes && bytes->size() < size) return std::nullopt;
+  return bytes;
 }
 
 void replace_whole_file(const std::string& path, std::string_view data) {

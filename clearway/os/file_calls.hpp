@@ -4,6 +4,7 @@
 // transfers, and throws FileError.
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -28,6 +29,13 @@ void step_back(int descriptor, const std::string& path, std::size_t count);
 std::uint64_t size_of_file(int descriptor, const std::string& path);
 void resize_file(int descriptor, const std::string& path, std::uint64_t size);
 std::string read_whole_file(const std::string& path, std::size_t limit);
+
+// The same from the kernel's memory, on the loop's own thread: nothing, and nothing happened, when
+// that would have to wait for a disk or says what a thread says better.
+inline constexpr std::size_t most_at_once = 128 * 1024;
+std::optional<std::string> read_bytes_at_once(int descriptor, std::int64_t offset, std::size_t size,
+                                              bool whole);
+std::optional<std::string> read_whole_file_at_once(const std::string& path, std::size_t limit);
 void replace_whole_file(const std::string& path, std::string_view data);
 
 }  // namespace clearway::detail

@@ -1,7 +1,6 @@
 #include <clearway/os/pipe.hpp>
 
 #include <cerrno>
-#include <csignal>
 
 #include <fcntl.h>
 #include <fmt/format.h>
@@ -9,27 +8,10 @@
 #include <sys/uio.h>
 #include <unistd.h>
 #include <clearway/base/error.hpp>
+#include <clearway/base/pipe_signal.hpp>
 
 namespace clearway {
 namespace {
-
-// writev() without the signal that a pipe nobody reads any more would raise.
-ssize_t write_quietly(int descriptor, const iovec* pieces, int count) noexcept {
-  sigset_t pipe_signal;
-  sigset_t before;
-  ::sigemptyset(&pipe_signal);
-  ::sigaddset(&pipe_signal, SIGPIPE);
-  ::pthread_sigmask(SIG_BLOCK, &pipe_signal, &before);
-  const ssize_t result = ::writev(descriptor, pieces, count);
-  const int code = errno;
-  if (result < 0 && code == EPIPE && ::sigismember(&before, SIGPIPE) == 0) {
-    constexpr timespec at_once{};
-    ::sigtimedwait(&pipe_signal, nullptr, &at_once);
-  }
-  ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
-  errno = code;
-  return result;
-}
 
 void make_pollable(const Descriptor& descriptor, const std::string& name) {
   if (!descriptor.valid()) return;
@@ -54,7 +36,8 @@ bool PipeTransport::Side::attempt(Operation& operation) const {
   ssize_t count = -1;
   do {
     if (operation.kind == Kind::send) {
-      count = write_quietly(descriptor.get(), operation.vectors, operation.vector_count);
+      count = without_pipe_signal(
+          [&] { return ::writev(descriptor.get(), operation.vectors, operation.vector_count); });
     } else if (operation.kind == Kind::receive) {
       count = ::read(descriptor.get(), operation.data, operation.size);
     } else {

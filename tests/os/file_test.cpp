@@ -15,6 +15,7 @@
 #include <unistd.h>
 #include <clearway/os/file.hpp>
 #include <clearway/task/gather.hpp>
+#include <clearway/task/sleep.hpp>
 #include <clearway/task/timeout.hpp>
 #include <tests/support/worlds.hpp>
 
@@ -79,6 +80,62 @@ TEST_F(FileTest, FilesThatDoNotKnowTheirSize) {
     const std::string status = co_await read_file("/proc/self/status");
     EXPECT_NE(status.find("Pid:"), std::string::npos);
   }());
+}
+
+// What is in memory is read without a thread, and the other tasks have their turns all the same.
+TEST_F(FileTest, ReadingFromMemoryStarvesNobody) {
+  tests::on_real_drivers([&]() -> Task<> {
+    co_await write_file(path("a"), std::string(4096, 'x'));
+    File file = co_await File::open(path("a"));
+    int turns = 0;
+    bool ended = false;
+    const auto others = [&]() -> Task<> {
+      for (; !ended; ++turns) co_await sleep(0ms);
+    };
+    const auto read = [&]() -> Task<> {
+      for (int round = 0; round < 2000; ++round) {
+        EXPECT_EQ((co_await read_file(path("a"))).size(), 4096U);
+        EXPECT_EQ((co_await file.read_at(1000, 5000)).size(), 3096U);
+        EXPECT_EQ((co_await file.read_at(5000, 10)).size(), 0U);
+      }
+      ended = true;
+    };
+    co_await gather(others(), read());
+    EXPECT_GT(turns, 10);
+  });
+}
+
+TEST_F(FileTest, ACancelledTaskReadsNothing) {
+  tests::on_real_drivers([&]() -> Task<> {
+    co_await write_file(path("a"), "x");
+    bool read = false;
+    const auto try_to = [&]() -> Task<> {
+      try {
+        co_await sleep(1000s);
+      } catch (const Cancelled&) {
+      }
+      co_await read_file(path("a"));
+      read = true;
+    };
+    const auto ended = co_await move_on_after(1ms, try_to());
+    EXPECT_FALSE(ended.has_value());
+    EXPECT_FALSE(read);
+  });
+}
+
+// A pipe that nobody writes to must not be opened on the loop's thread.
+TEST_F(FileTest, ANamedPipeStopsNobody) {
+  tests::on_real_drivers([&]() -> Task<> {
+    const std::string pipe = path("pipe");
+    EXPECT_EQ(::mkfifo(pipe.c_str(), 0600), 0);
+    const auto write = [&]() -> Task<> {
+      co_await sleep(2ms);
+      co_await append_file(pipe, "through a pipe");
+    };
+    const auto [content, nothing] = co_await gather(read_file(pipe), write());
+    EXPECT_EQ(content, "through a pipe");
+    ::unlink(pipe.c_str());
+  });
 }
 
 TEST_F(FileTest, ReplacingKeepsPermissionsAndFollowsLinks) {
