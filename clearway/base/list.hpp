@@ -8,6 +8,10 @@
 
 namespace clearway {
 
+namespace inspect {
+struct Layout;  // reads lists from outside: see inspect/root.cpp
+}
+
 // A base class of everything that can be on one list at a time. `Tag` lets one object be on several
 // lists, one per tag. Destroying a linked node unlinks it.
 template <class Tag>
@@ -139,6 +143,7 @@ class StackNode {
  private:
   template <class T, class U>
   friend class Stack;
+  friend struct inspect::Layout;
 
   StackNode* next_ = nullptr;
   StackNode** place_ = nullptr;  // what points at this node
@@ -194,6 +199,7 @@ class Stack {
   }
 
  private:
+  friend struct inspect::Layout;
   Node* first_ = nullptr;
 };
 

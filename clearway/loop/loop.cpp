@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include <time.h>
 #include <clearway/base/error.hpp>
 
 namespace clearway {
@@ -18,9 +19,12 @@ Loop::Loop(std::unique_ptr<Driver> driver)
         "this thread already runs a loop: await the task instead of calling run() inside it");
   }
   current_ = this;
+  record_.simulated = driver_->simulated();
+  enlist(record_, *this);
 }
 
 Loop::~Loop() {
+  delist(record_);
   while (!services_.empty()) services_.pop_back();
   mailbox_->close();
   current_ = nullptr;
@@ -38,6 +42,7 @@ Loop& Loop::current() {
 void Loop::run_ready() {
   budget_ = turn_budget;
   for (int count = 0; count < turn_budget && !queue_.empty() && !stopped_; ++count) {
+    record_.callbacks.store(count, std::memory_order_relaxed);
     queue_.pop().run();
   }
 }
@@ -55,13 +60,26 @@ void Loop::run_ready_shuffled() {
   }
 }
 
+// Where no timer makes the turn read the clock, one that is a few milliseconds late and costs next
+// to nothing is good enough for those who look on.
+Instant Loop::turn_time() noexcept {
+  if (timers_.size() > 0 || driver_->simulated()) return driver_->now();
+  timespec time{};
+  ::clock_gettime(CLOCK_MONOTONIC_COARSE, &time);
+  return Instant(std::chrono::seconds(time.tv_sec) + std::chrono::nanoseconds(time.tv_nsec));
+}
+
 void Loop::turn(bool may_wait) {
-  if (timers_.size() > 0) timers_.expire(driver_->now());
-  mailbox_->deliver();
-  if (driver_->simulated()) {
-    run_ready_shuffled();
-  } else {
-    run_ready();
+  {
+    const Instant now = turn_time();
+    const LoopRecord::Busy busy(record_, now);
+    if (timers_.size() > 0) timers_.expire(now);
+    mailbox_->deliver();
+    if (driver_->simulated()) {
+      run_ready_shuffled();
+    } else {
+      run_ready();
+    }
   }
   if (stopped_) return;
   if (!may_wait || !queue_.empty() || !shuffled_.empty() || mailbox_->full()) {

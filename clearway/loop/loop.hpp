@@ -12,6 +12,7 @@
 #include <vector>
 
 #include <clearway/loop/driver.hpp>
+#include <clearway/loop/loop_record.hpp>
 #include <clearway/loop/mailbox.hpp>
 #include <clearway/loop/ready.hpp>
 #include <clearway/loop/timer.hpp>
@@ -88,14 +89,22 @@ class Loop {
   void set_suspension_hook(SuspensionHook* hook) noexcept { hook_ = hook; }
   [[nodiscard]] SuspensionHook* suspension_hook() const noexcept { return hook_; }
 
+  // What is known of this loop from outside its thread.
+  [[nodiscard]] LoopRecord& record() noexcept { return record_; }
+
   // The frame that is being resumed, as task/promise.hpp knows it; null between tasks.
   void* running = nullptr;
+  // For inspectors: the frame that the run on this loop began with, and its scope.
+  void* main_frame = nullptr;
+  void* root_scope = nullptr;
 
  private:
+  friend struct inspect::Layout;
   static constexpr int turn_budget = 256;
 
   void run_ready();
   void run_ready_shuffled();
+  [[nodiscard]] Instant turn_time() noexcept;
 
   static constinit thread_local Loop* current_;
 
@@ -109,6 +118,7 @@ class Loop {
 
   std::shared_ptr<Mailbox> mailbox_;
   std::vector<std::pair<const void*, std::unique_ptr<LoopService>>> services_;
+  LoopRecord record_;
 };
 
 }  // namespace clearway

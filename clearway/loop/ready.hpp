@@ -1,6 +1,12 @@
 #pragma once
 
+#include <cstdint>
+
 namespace clearway {
+
+namespace inspect {
+struct Layout;
+}
 
 // Something the loop runs once, soon: a node of the ready queue. It must stay alive until run() is
 // called; run() may destroy it.
@@ -14,9 +20,16 @@ class Ready {
  protected:
   ~Ready() = default;
 
+  // For inspectors, of a node that is not queued: when it began to wait, on the loop's clock.
+  void waits_since(std::int64_t nanoseconds) noexcept { since_ = nanoseconds; }
+
  private:
   friend class ReadyQueue;
-  Ready* next_ = nullptr;
+  friend struct inspect::Layout;
+  union {
+    Ready* next_ = nullptr;  // while it is queued
+    std::int64_t since_;
+  };
 };
 
 // First in, first out; a node is on it at most once.
@@ -41,6 +54,7 @@ class ReadyQueue {
   }
 
  private:
+  friend struct inspect::Layout;
   Ready* first_ = nullptr;
   Ready* last_ = nullptr;
 };

@@ -106,14 +106,16 @@ class RangeChild final : public Completion {
  public:
   explicit RangeChild(Pump& owner, PromiseBase* (*report)(Pump&, PromiseBase&),
                       OwnedFrame<T> frame) noexcept
-      : owner_(owner), report_(report), frame(std::move(frame)) {}
-  PromiseBase* finished(PromiseBase& child) noexcept override { return report_(owner_, child); }
+      : report_(report), frame(std::move(frame)) {
+    outer = ParentLink(owner);
+  }
+  PromiseBase* finished(PromiseBase& child) noexcept override { return report_(owner(), child); }
   [[nodiscard]] PromiseBase* waiting_frame() const noexcept override {
-    return owner_.waiting_frame();
+    return owner().waiting_frame();
   }
 
  private:
-  Pump& owner_;
+  [[nodiscard]] Pump& owner() const noexcept { return static_cast<Pump&>(*outer.completion()); }
   PromiseBase* (*report_)(Pump&, PromiseBase&);
 
  public:

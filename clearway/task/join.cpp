@@ -6,6 +6,7 @@ namespace clearway::detail {
 
 void Join::open(PromiseBase& parent) noexcept {
   parent_ = &parent;
+  outer = ParentLink(parent);
   pending_ = 1;
   opening_ = true;
   scope_.enter(parent.scope);

@@ -41,27 +41,7 @@ inline Site site_of(SiteWord word) noexcept {
 }
 
 struct PromiseBase;
-
-// Someone who is told when a frame has finished, where that is not simply the awaiting frame.
-class Completion {
- public:
-  // The frame `child` has finished. Gives the frame to resume next, or null.
-  virtual PromiseBase* finished(PromiseBase& child) noexcept = 0;
-  // For traces: the frame that waits for this completion (null: none), where `child` was started,
-  // and the name that the program gave to that task (null: none).
-  [[nodiscard]] virtual PromiseBase* waiting_frame() const noexcept = 0;
-  [[nodiscard]] virtual Site spawn_site(const PromiseBase& child) const noexcept {
-    (void)child;
-    return {};
-  }
-  [[nodiscard]] virtual const char* task_name(const PromiseBase& child) const noexcept {
-    (void)child;
-    return nullptr;
-  }
-
- protected:
-  ~Completion() = default;
-};
+class Completion;
 
 // Who waits for a frame: one word, tagged, so that inspectors can follow it from outside.
 class ParentLink {
@@ -86,6 +66,31 @@ class ParentLink {
 
  private:
   std::uintptr_t word_ = 0;
+};
+
+// Someone who is told when a frame has finished, where that is not simply the awaiting frame.
+class Completion {
+ public:
+  // The frame `child` has finished. Gives the frame to resume next, or null.
+  virtual PromiseBase* finished(PromiseBase& child) noexcept = 0;
+  // For traces: the frame that waits for this completion (null: none), where `child` was started,
+  // and the name that the program gave to that task (null: none).
+  [[nodiscard]] virtual PromiseBase* waiting_frame() const noexcept = 0;
+  [[nodiscard]] virtual Site spawn_site(const PromiseBase& child) const noexcept {
+    (void)child;
+    return {};
+  }
+  [[nodiscard]] virtual const char* task_name(const PromiseBase& child) const noexcept {
+    (void)child;
+    return nullptr;
+  }
+
+  // The same as waiting_frame(), for those who read this from outside: that frame, or a completion
+  // that this one is a part of.
+  ParentLink outer;
+
+ protected:
+  ~Completion() = default;
 };
 
 // Called from unhandled_exception: remembers where `frame`'s error came from; see trace.hpp.

@@ -43,6 +43,27 @@ class Persistent {
   std::exception_ptr failure_;
 };
 
+// Shows inspectors where the tasks of a run begin.
+class Inspected {
+ public:
+  Inspected(Loop& loop, PromiseBase& frame, CancelScope& scope) noexcept : loop_(loop) {
+    loop.main_frame = &frame;
+    loop.root_scope = &scope;
+  }
+  Inspected(const Inspected&) = delete;
+  Inspected& operator=(const Inspected&) = delete;
+  ~Inspected() { loop_.main_frame = loop_.root_scope = nullptr; }
+
+ private:
+  Loop& loop_;
+};
+
+// Up to its first wait, which counts as a turn.
+bool begin(Loop& loop, PromiseBase& frame) {
+  const LoopRecord::Busy busy(loop.record(), loop.now());
+  return start_inline(frame);
+}
+
 }  // namespace
 
 namespace detail {
@@ -57,8 +78,9 @@ void Root::drive(Loop& loop, PromiseBase& frame) {
   BackgroundGroup group(scope_);
   frame.parent = ParentLink(*this);
   frame.scope = &scope_;
+  const Inspected inspected(loop, frame, scope_);
   Persistent persistent(loop);
-  if (!start_inline(frame)) {
+  if (!begin(loop, frame)) {
     persistent.run_until([&] { return frame.handle().done(); }, [&] { scope_.cancel(); });
   }
   group.begin_draining();

@@ -52,8 +52,13 @@ void CancelScope::cancel() noexcept {
 void CancelScope::spread() noexcept {
   if (cancelled_) return;
   cancelled_ = true;
-  waiting_.reverse();  // who has waited longest is told first
-  while (!waiting_.empty()) waiting_.pop().interrupt();
+  Stack<Waiter, ScopeTag> told;  // who has waited longest is told first
+  while (!waiting_.empty()) told.push(waiting_.pop());
+  while (!told.empty()) {
+    Waiter& waiter = told.pop();
+    waiting_.push(waiter);  // inspectors find it here until what it waits for has let go of it
+    waiter.interrupt();
+  }
   children_.reverse();
   children_.for_each([](CancelScope& child) {
     if (!child.shielded_) child.spread();

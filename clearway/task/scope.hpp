@@ -51,6 +51,7 @@ class CancelScope : public StackNode<CancelScope> {
 
  private:
   friend class Waiter;
+  friend struct inspect::Layout;
   void spread() noexcept;
 
   CancelScope* parent_ = nullptr;

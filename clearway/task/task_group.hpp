@@ -72,6 +72,7 @@ class ChildBase : public Ready, public CancelScope {
   virtual void conclude() noexcept = 0;
 
  private:
+  friend struct inspect::Layout;
   void run() final;
 
   std::uint32_t references_ : 31 = 1;  // these fill up what the scope leaves of a word
@@ -88,6 +89,12 @@ struct NoValue {
 
 template <class T>
 class ChildResult : public ChildBase {
+  friend struct inspect::Layout;
+  union {                       // the first, where inspectors look for it whatever T is
+    OwnedFrame<T> frame_;       // until it has ended
+    std::exception_ptr error_;  // from then on
+  };
+
  public:
   explicit ChildResult(Site site) noexcept : ChildBase(site) { std::construct_at(&frame_); }
   ~ChildResult() override {
@@ -113,12 +120,6 @@ class ChildResult : public ChildBase {
     if (error_ != nullptr) return;
     if constexpr (!std::is_void_v<T>) value.emplace(frame.promise().take());
   }
-
- private:
-  union {
-    OwnedFrame<T> frame_;       // until it has ended
-    std::exception_ptr error_;  // from then on
-  };
 };
 
 // In the place of a plain function, which need not be kept.

@@ -11,6 +11,7 @@ namespace clearway {
 bool Waiter::begin(PromiseBase& frame) noexcept {
   frame_ = reinterpret_cast<std::uintptr_t>(&frame);
   Loop& loop = *Loop::current_or_null();
+  waits_since(loop.record().turn_began.load(std::memory_order_relaxed));
   if (frame.scope != nullptr) {
     if (frame.scope->cancelled()) {
       note_refusal(frame);

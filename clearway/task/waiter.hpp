@@ -45,10 +45,11 @@ class Waiter : public Ready, public StackNode<ScopeTag> {
   void throw_if_cancelled() const {
     if ((frame_ & cancelled_mark) != 0) throw Cancelled();
   }
-  // Called with this waiter already out of its scope.
+  // Called once. The waiter is still among those of its scope, until it is woken.
   virtual void stop() noexcept = 0;
 
  private:
+  friend struct inspect::Layout;
   void run() final { resume(*frame()); }
   static void note_refusal(const PromiseBase& frame) noexcept;
 

@@ -1,0 +1,141 @@
+#include <clearway/inspect/frame_graph.hpp>
+
+#include <algorithm>
+
+#include <clearway/inspect/names.hpp>
+
+namespace clearway::inspect {
+namespace {
+
+// The word of task/promise.hpp's ParentLink.
+constexpr Address kind_bits = 3;
+constexpr Address kind_frame = 0;
+constexpr Address kind_completion = 1;
+
+}  // namespace
+
+// A std::source_location: where the compiler keeps the file, the function, line and column.
+const FrameGraph::SiteText* FrameGraph::site(Address address) {
+  const auto known = sites_.find(address);
+  if (known != sites_.end()) return &known->second;
+  constexpr std::size_t words = 2 * sizeof(Address);
+  const std::string file = memory_.text(memory_.pointer(address));
+  const auto line = memory_.get<std::uint32_t>(address + words);
+  constexpr std::uint32_t longest_file = 10'000'000;
+  if (!line || *line > longest_file || file.empty()) return nullptr;
+  SiteText text{memory_.text(memory_.pointer(address + sizeof(Address))), {file, *line}};
+  return &sites_.emplace(address, std::move(text)).first->second;
+}
+
+bool FrameGraph::read_node(Address promise, Node& node) {
+  if (promise == 0 || promise % sizeof(Address) != 0) return false;
+  const SiteText* const origin = site(memory_.pointer(promise + at_.promise_origin));
+  if (origin == nullptr) return false;
+  const SiteText* const awaiting = site(memory_.pointer(promise + at_.promise_awaiting));
+  node.view.address = promise;
+  node.view.function = origin->function;
+  node.view.at = awaiting != nullptr ? awaiting->place : origin->place;
+  read_parent(promise, node);
+  if (node.begins_task) read_start(promise, node);
+  return true;
+}
+
+void FrameGraph::read_parent(Address promise, Node& node) {
+  Address link = memory_.pointer(promise + at_.promise_parent);
+  if (link != 0 && (link & kind_bits) == kind_frame) {
+    node.parent = link;
+    node.begins_task = false;
+    return;
+  }
+  constexpr int most_parts = 16;
+  for (int part = 0; part < most_parts && (link & kind_bits) == kind_completion; ++part) {
+    const Address completion = link & ~kind_bits;
+    if (part == 0 && type_name(memory_, completion) == "clearway::detail::Fiber") {
+      node.name = "fiber";
+    }
+    link = memory_.pointer(completion + at_.completion_outer);
+  }
+  node.parent = (link & kind_bits) == kind_frame ? link : 0;
+}
+
+// A child of a group runs in the scope that is the child, or just below.
+void FrameGraph::read_start(Address promise, Node& node) {
+  constexpr std::uint8_t kind_child = 3;
+  constexpr int most_scopes = 64;
+  Address scope = memory_.pointer(promise + at_.promise_scope);
+  for (int count = 0; scope != 0 && count < most_scopes; ++count) {
+    const auto flags = memory_.get<std::uint8_t>(scope + at_.scope_flags).value_or(0);
+    if ((flags & kind_child) == kind_child) {
+      const Address child = scope - at_.child_scope;
+      const Address frame = memory_.pointer(child + at_.child_frame);
+      if (frame + at_.promise_in_frame != promise) return;
+      if (const SiteText* at = site(memory_.pointer(child + at_.child_site))) {
+        node.started = at->place;
+      }
+      const Address name = memory_.pointer(child + at_.child_name);
+      if (name != 0) node.name = memory_.string(name);
+      return;
+    }
+    scope = memory_.pointer(scope + at_.scope_parent);
+  }
+}
+
+void FrameGraph::add(Address promise) {
+  for (Address below = 0; promise != 0;) {
+    const auto known = nodes_.find(promise);
+    if (known != nodes_.end()) {
+      if (below != 0) known->second.children.push_back(below);
+      return;
+    }
+    Node node;
+    if (!read_node(promise, node)) return;
+    if (below != 0) node.children.push_back(below);
+    below = promise;
+    const Address parent = node.parent;
+    order_.push_back(promise);
+    nodes_.emplace(promise, std::move(node));
+    promise = parent;
+  }
+}
+
+void FrameGraph::mark(Address promise, TaskState state, std::optional<Duration> since,
+                      std::string awaits) {
+  const auto found = nodes_.find(promise);
+  if (found == nodes_.end()) return;
+  found->second.state = state;
+  found->second.since = since;
+  found->second.awaits = std::move(awaits);
+}
+
+TaskView FrameGraph::task(Address promise) {
+  TaskView view;
+  view.name = nodes_[promise].name;
+  view.started = nodes_[promise].started;
+  for (Address next = promise; next != 0;) {
+    Node& node = nodes_[next];
+    view.frames.push_back(node.view);
+    const auto inner = std::find_if(node.children.begin(), node.children.end(),
+                                    [&](Address child) { return !nodes_[child].begins_task; });
+    next = inner == node.children.end() ? 0 : *inner;
+    for (auto child = node.children.rbegin(); child != node.children.rend(); ++child) {
+      if (*child != next) view.children.push_back(task(*child));
+    }
+    if (next != 0) continue;
+    view.state = node.state.value_or(TaskState::children);
+    view.since = node.since;
+    view.awaits = node.awaits;
+  }
+  return view;
+}
+
+// Frames were found the latest first.
+std::vector<TaskView> FrameGraph::tasks() {
+  std::vector<TaskView> roots;
+  for (auto promise = order_.rbegin(); promise != order_.rend(); ++promise) {
+    const Address parent = nodes_[*promise].parent;
+    if (parent == 0 || nodes_.find(parent) == nodes_.end()) roots.push_back(task(*promise));
+  }
+  return roots;
+}
+
+}  // namespace clearway::inspect

@@ -1,0 +1,185 @@
+#include <clearway/inspect/reader.hpp>
+
+#include <algorithm>
+#include <unordered_set>
+
+#include <fmt/format.h>
+#include <time.h>
+#include <clearway/inspect/frame_graph.hpp>
+#include <clearway/inspect/names.hpp>
+
+namespace clearway::inspect {
+namespace {
+
+constexpr std::size_t most_nodes = 4'000'000;  // of one list: a torn one may be a ring
+
+std::int64_t monotonic_now() noexcept {
+  timespec time{};
+  ::clock_gettime(CLOCK_MONOTONIC, &time);
+  return std::int64_t{time.tv_sec} * 1'000'000'000 + time.tv_nsec;
+}
+
+// One reading of one loop.
+class LoopReader {
+ public:
+  LoopReader(Memory& memory, const Root& root, Address record)
+      : memory_(memory), root_(root), at_(root.offsets), record_(record), graph_(memory, root) {}
+
+  std::optional<LoopView> read() {
+    const Address loop = memory_.pointer(record_ + at_.record_loop);
+    const auto sequence = memory_.get<std::uint64_t>(record_ + at_.record_sequence);
+    if (loop == 0 || !sequence) return std::nullopt;
+    LoopView view;
+    view.busy = (*sequence & 1) != 0;
+    view.thread = memory_.get<std::int32_t>(record_ + at_.record_thread).value_or(0);
+    view.callbacks = memory_.get<std::int32_t>(record_ + at_.record_callbacks).value_or(0);
+    simulated_ = memory_.get<bool>(record_ + at_.record_simulated).value_or(false);
+    const auto began = memory_.get<std::int64_t>(record_ + at_.record_turn_began).value_or(0);
+    now_ = simulated_ ? began : monotonic_now();  // virtual time stands still meanwhile
+    view.turn_for = Duration(std::max<std::int64_t>(0, now_ - began));
+    view.driver = driver_name(loop);
+    read_running(loop, view);
+    read_ready(loop);
+    read_scopes(memory_.pointer(loop + at_.loop_root_scope));
+    for (const Address frame : children_) graph_.add(frame);
+    graph_.add(memory_.pointer(loop + at_.loop_main_frame));
+    view.tasks = graph_.tasks();
+    return view;
+  }
+
+ private:
+  std::string driver_name(Address loop) {
+    const std::string name = type_name(memory_, memory_.pointer(loop + at_.loop_driver));
+    return short_driver_name(name);
+  }
+
+  // The time on a waiter; nullopt when it is none of the last years.
+  std::optional<Duration> since(Address ready) {
+    const auto began = memory_.get<std::int64_t>(ready + at_.ready_next).value_or(0);
+    if (began < 0 || began > now_) return std::nullopt;
+    if (began == 0 && !simulated_) return std::nullopt;
+    return Duration(now_ - began);
+  }
+
+  void read_running(Address loop, const LoopView& view) {
+    const Address frame = memory_.pointer(loop + at_.loop_running);
+    if (!view.busy || frame == 0) return;
+    graph_.add(frame);
+    graph_.mark(frame, TaskState::running, view.turn_for, "");
+  }
+
+  void read_ready(Address loop) {
+    Address node = memory_.pointer(loop + at_.loop_ready);
+    for (std::size_t count = 0; node != 0 && count < most_nodes; ++count) {
+      const Address run = memory_.pointer(memory_.pointer(node));
+      if (run == reinterpret_cast<Address>(root_.waiter_run)) {
+        const Address frame = memory_.pointer(node + at_.waiter_frame) & ~Address{1};
+        graph_.add(frame);
+        graph_.mark(frame, TaskState::ready, std::nullopt, "");
+      } else if (run == reinterpret_cast<Address>(root_.child_run)) {
+        const Address frame = frame_of_child(node);
+        graph_.add(frame);
+        graph_.mark(frame, TaskState::ready, std::nullopt, "");
+      }
+      node = memory_.pointer(node + at_.ready_next);
+    }
+  }
+
+  Address frame_of_child(Address child) {
+    const Address handle = memory_.pointer(child + at_.child_frame);
+    return handle == 0 ? 0 : handle + at_.promise_in_frame;
+  }
+
+  // The tree of scopes has what waits: the waiters of each, and the scopes in it.
+  void read_scopes(Address outermost) {
+    std::vector<Address> open{outermost};
+    std::unordered_set<Address> seen;
+    while (!open.empty()) {
+      const Address scope = open.back();
+      open.pop_back();
+      if (scope == 0 || seen.size() > most_nodes || !seen.insert(scope).second) continue;
+      const auto flags = memory_.get<std::uint8_t>(scope + at_.scope_flags).value_or(0);
+      constexpr std::uint8_t kind_bits = 3;
+      constexpr std::uint8_t kind_child = 3;
+      constexpr std::uint8_t cancelled = 8;
+      if ((flags & kind_bits) == kind_child) {
+        children_.push_back(frame_of_child(scope - at_.child_scope));
+      }
+      read_waiting(scope, (flags & cancelled) != 0);
+      Address inner = memory_.pointer(scope + at_.scope_children);
+      for (std::size_t count = 0; inner != 0 && count < most_nodes; ++count) {
+        open.push_back(inner);
+        inner = memory_.pointer(inner + at_.scope_next);
+      }
+    }
+  }
+
+  void read_waiting(Address scope, bool cancelled) {
+    Address node = memory_.pointer(scope + at_.scope_waiting);
+    for (std::size_t count = 0; node != 0 && count < most_nodes; ++count) {
+      const Address waiter = node - at_.waiter_node;
+      const Address frame = memory_.pointer(waiter + at_.waiter_frame) & ~Address{1};
+      graph_.add(frame);
+      graph_.mark(frame, cancelled ? TaskState::cancelled : TaskState::waiting, since(waiter),
+                  short_awaiter_name(type_name(memory_, waiter)));
+      node = memory_.pointer(node + at_.waiter_node_next);
+    }
+  }
+
+  Memory& memory_;
+  const Root& root_;
+  const Offsets& at_;
+  Address record_;
+  FrameGraph graph_;
+  std::int64_t now_ = 0;
+  bool simulated_ = false;
+  std::vector<Address> children_;
+};
+
+std::string process_name(pid_t process) {
+  std::string name;
+  if (std::FILE* file = std::fopen(fmt::format("/proc/{}/comm", process).c_str(), "re")) {
+    char line[64] = {};
+    if (std::fgets(line, sizeof(line), file) != nullptr) name = line;
+    std::fclose(file);
+  }
+  while (!name.empty() && name.back() == '\n') name.pop_back();
+  return name;
+}
+
+}  // namespace
+
+std::optional<LoopView> read_loop(Memory& memory, const Root& root, Address record) {
+  return LoopReader(memory, root, record).read();
+}
+
+ProcessView read_process(Memory& memory, const Root& root, int attempts) {
+  ProcessView view;
+  view.process = memory.process();
+  view.name = process_name(memory.process());
+  std::vector<Address> records;
+  Address record = memory.pointer(reinterpret_cast<Address>(root.loops));
+  while (record != 0 && records.size() < 10'000) {
+    records.push_back(record);
+    record = memory.pointer(record + root.offsets.record_next);
+  }
+  std::reverse(records.begin(), records.end());  // the oldest loop first
+  for (const Address each : records) {
+    std::optional<LoopView> loop;
+    for (int attempt = 0; attempt < std::max(1, attempts); ++attempt) {
+      memory.forget();
+      const Address sequence = each + root.offsets.record_sequence;
+      const std::uint64_t before = memory.pointer(sequence);
+      memory.forget();
+      loop = read_loop(memory, root, each);
+      memory.forget();
+      const bool changed = memory.pointer(sequence) != before;
+      if (loop) loop->changed = changed;
+      if (!changed) break;
+    }
+    if (loop) view.loops.push_back(std::move(*loop));
+  }
+  return view;
+}
+
+}  // namespace clearway::inspect

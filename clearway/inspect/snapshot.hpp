@@ -1,0 +1,81 @@
+#pragma once
+
+// The tasks of a process as they were at one moment: plain values, and their texts.
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include <clearway/loop/time.hpp>
+
+namespace clearway::inspect {
+
+// A line of source. Empty where nothing is known.
+struct Place {
+  std::string file;
+  unsigned line = 0;
+};
+
+// A coroutine of a task's stack.
+struct FrameView {
+  std::uint64_t address = 0;  // of its promise
+  std::string function;       // as the compiler writes it
+  Place at;                   // where it awaits, or awaited last
+};
+
+enum class TaskState {
+  running,    // its loop runs it now
+  ready,      // it goes on as soon as the loop comes to it
+  waiting,    // for an operation
+  cancelled,  // it waits until an operation that was cancelled has let go
+  children,   // for its children, or for something that Clearway does not know
+};
+
+// A task with the frames that it has now, and what was started below it.
+struct TaskView {
+  std::string name;  // that the program gave to it, or ""
+  TaskState state = TaskState::children;
+  std::optional<Duration> since;  // how long it has waited
+  std::string awaits;             // what for: "sleep", "receive"
+  Place started;                  // where a group's start() was called
+  std::vector<FrameView> frames;  // the outermost first
+  std::vector<TaskView> children;
+};
+
+// A loop and the tasks that nobody else waits for.
+struct LoopView {
+  int thread = 0;  // as the kernel numbers it
+  std::string driver;
+  bool busy = false;     // it runs tasks; otherwise it waits for something to do
+  Duration turn_for{};   // how long ago its present or latest turn began
+  int callbacks = 0;     // how many tasks had their share of this turn
+  bool changed = false;  // it went on while it was read: some of this may be older or gone
+  std::vector<TaskView> tasks;
+};
+
+// All loops, the oldest first.
+struct ProcessView {
+  int process = 0;
+  std::string name;
+  std::vector<LoopView> loops;
+};
+
+// How a process is shown.
+struct TextOptions {
+  bool everything = false;  // one line for each of many tasks that wait at the same place
+};
+
+// A tree of all tasks, for people.
+std::string to_tree(const ProcessView& view, TextOptions options = {});
+// One line for each task.
+std::string to_list(const ProcessView& view);
+std::string to_json(const ProcessView& view);
+
+// The name of a function without its type, parameters and templates' arguments:
+// "clearway::Task<> chat::talk(Room&, int)" is "chat::talk".
+std::string short_name(std::string_view function);
+// "1.25 s", "12 ms", "40 us".
+std::string to_text(Duration length);
+
+}  // namespace clearway::inspect
