@@ -4,6 +4,7 @@
 #include <clearway/http/media.hpp>
 #include <clearway/http/response.hpp>
 #include <clearway/http/server_exchange.hpp>
+#include <clearway/tls/info.hpp>
 #include <nlohmann/json.hpp>
 
 namespace clearway::http {
@@ -60,6 +61,8 @@ std::string Request::parameter(std::string_view name) const {
 }
 
 const Address& Request::peer() const noexcept { return exchange_.peer(); }
+
+std::optional<TlsInfo> Request::tls() const { return exchange_.tls(); }
 
 Task<std::string> Request::body() {
   while (!body_kept_) {

@@ -14,6 +14,10 @@
 #include <clearway/task/task.hpp>
 #include <nlohmann/json_fwd.hpp>
 
+namespace clearway {
+struct TlsInfo;
+}
+
 namespace clearway::http {
 
 namespace detail {
@@ -53,7 +57,11 @@ class Request {
   // A parameter of the route by its name, decoded; throws UsageError when the route has none.
   [[nodiscard]] std::string parameter(std::string_view name) const;
 
+  // The client, or who a balancer says it is.
   [[nodiscard]] const Address& peer() const noexcept;
+  // What was agreed upon where TLS is spoken, with the client's certificate if it has shown one;
+  // nullopt without TLS. Include <clearway/tls/info.hpp>.
+  [[nodiscard]] std::optional<TlsInfo> tls() const;
 
   // The whole body. May be called again; what read() took is missing from it.
   Task<std::string> body();

@@ -1,21 +1,35 @@
 #include <clearway/http/server.hpp>
 
 #include <clearway/base/error.hpp>
-#include <clearway/http/endpoint.hpp>
+#include <clearway/endpoint/server.hpp>
 #include <clearway/http/server_core.hpp>
 #include <clearway/http/server_exchange.hpp>
 
 namespace clearway::http {
 
+namespace {
+
+EndpointOptions endpoint_options(const ServerOptions& options) {
+  EndpointOptions how;
+  how.listen = {.backlog = options.backlog, .reuse_port = options.reuse_port};
+  how.alpn.emplace_back("http/1.1");
+  return how;
+}
+
+}  // namespace
+
 Server::Server(App& app, Listener listener, const ServerOptions& options)
     : core_(std::make_unique<detail::ServerCore>(app, std::move(listener), options)) {}
 
-Server::Server(App& app, const std::string& endpoint, const ServerOptions& options) {
-  detail::Place place = detail::open_place(endpoint, options);
+Server::Server(App& app, ServerEndpoint endpoint, const ServerOptions& options) {
   ServerOptions all = options;
-  if (place.tls) all.tls = &*place.tls;
-  core_ = std::make_unique<detail::ServerCore>(app, std::move(place.listener), all);
+  if (endpoint.tls) all.tls = &*endpoint.tls;
+  if (endpoint.proxies) all.proxies = &*endpoint.proxies;
+  core_ = std::make_unique<detail::ServerCore>(app, std::move(endpoint.listener), all);
 }
+
+Server::Server(App& app, const std::string& endpoint, const ServerOptions& options)
+    : Server(app, listen_endpoint(endpoint, endpoint_options(options)), options) {}
 
 Server::~Server() = default;
 

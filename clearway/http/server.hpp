@@ -11,6 +11,10 @@
 #include <clearway/net/listener.hpp>
 #include <clearway/task/task.hpp>
 
+namespace clearway {
+struct ServerEndpoint;
+}
+
 namespace clearway::http {
 
 namespace detail {
@@ -29,6 +33,7 @@ class Server {
   Server(App& app, Listener listener, const ServerOptions& options = {});
   // Listens at `endpoint`; see serve().
   Server(App& app, const std::string& endpoint, const ServerOptions& options = {});
+  Server(App& app, ServerEndpoint endpoint, const ServerOptions& options = {});
   Server(const Server&) = delete;
   Server& operator=(const Server&) = delete;
   ~Server();
@@ -51,16 +56,16 @@ class Server {
 // Serves `app` until it is cancelled (as Ctrl-C and SIGTERM do under run_main), then drains; see
 // Server. `endpoint` is where:
 //   "tcp:8080"                        every IPv4 address of the machine
-//   "tcp:8080:interface=127.0.0.1"    one address; "\:" stands for a colon within one
+//   "tcp:8080:interface=127.0.0.1"    one address
+//   "tcp6:8080"                       IPv6
 //   "unix:/run/app.sock"              a Unix socket
-//   "ssl:4443:privateKey=key.pem:certKey=cert.pem"   as tcp, with TLS. certKey holds the chain, our
-//       own certificate first; without it, it is in the file of the key. There may be an interface,
-//       and clientCA=FILE: clients must show a certificate that one of these roots vouches for.
+//   "ssl:4443:privateKey=key.pem:certKey=cert.pem"   as tcp, with TLS
+//   "tls:/etc/certificates"           a folder of certificates for many names, port 443
+//   "systemd:domain=INET:index=0"     a socket that systemd has opened
+//   "haproxy:tcp:8080"                behind a balancer that says who the client is
+// and more: see listen_endpoint() in clearway/endpoint/server.hpp.
 // Throws UsageError, which shows the column, for anything else, and NetError when it cannot listen.
 Task<> serve(App& app, std::string endpoint, ServerOptions options = {});
 Task<> serve(App& app, Listener listener, ServerOptions options = {});
-
-// The listener that an endpoint string describes; UsageError for one with TLS, which is more.
-Listener listen_at(const std::string& endpoint, const ServerOptions& options = {});
 
 }  // namespace clearway::http

@@ -1,5 +1,6 @@
 #include <clearway/http/server_connection.hpp>
 
+#include <fmt/format.h>
 #include <clearway/base/error.hpp>
 #include <clearway/base/log.hpp>
 #include <clearway/http/server_core.hpp>
@@ -13,8 +14,10 @@ ServerConnection::ServerConnection(ServerCore& core, Handle handle, const Addres
     : core_(core), peer_(peer) {
   kind = Kind::receive;
   Operation::handle = handle;
-  if (const TlsServerContext* tls = core_.tls()) {
-    transport_.reset(new clearway::detail::TlsTransport(handle, peer, tls->core()));
+  if (core_.proxies() != nullptr) {
+    greeting_ = std::make_unique<std::string>();
+  } else if (core_.tls() != nullptr) {
+    secure();
   }
   set_deadline_in(core_.options().header_timeout);
 }
@@ -22,6 +25,48 @@ ServerConnection::ServerConnection(ServerCore& core, Handle handle, const Addres
 ServerConnection::~ServerConnection() {
   if (armed()) core_.loop().timers().cancel(*this);
   if (transport_ == nullptr) core_.loop().driver().close(Operation::handle);
+}
+
+void ServerConnection::secure() {
+  transport_.reset(
+      new clearway::detail::TlsTransport(Operation::handle, peer_, core_.tls()->core()));
+}
+
+std::optional<TlsInfo> ServerConnection::tls() const {
+  if (transport_ == nullptr) return std::nullopt;
+  return static_cast<clearway::detail::TlsTransport&>(*transport_).engine().info();
+}
+
+// The header of a proxy stands before everything else, TLS included.
+void ServerConnection::take_greeting() {
+  std::string& got = *greeting_;
+  got.append(core_.scratch(), static_cast<std::size_t>(result));
+  if (!core_.proxies()->trusts(peer_)) return refuse_greeting("it is none of the proxies here");
+  const ProxyHeader header = parse_proxy_header(got);
+  if (header.state == ProxyHeader::State::invalid) return refuse_greeting(header.problem);
+  if (header.state == ProxyHeader::State::incomplete) return receive();
+  if (header.source) peer_ = *header.source;
+  const std::string rest = got.substr(header.size);
+  greeting_.reset();
+  if (core_.tls() != nullptr) {
+    secure();
+    static_cast<clearway::detail::TlsTransport&>(*transport_).engine().feed(rest);
+    return receive();
+  }
+  if (rest.empty()) return receive();
+  exchange_ = &core_.lend_exchange(*this);
+  exchange_->arrived(rest);
+  enqueue();
+}
+
+void ServerConnection::refuse_greeting(std::string_view problem) {
+  if (log::enabled(log::Level::info)) {
+    log::write(log::Level::info, "http",
+               fmt::format("{} is sent away: it should begin with a header of the PROXY protocol, "
+                           "and {}",
+                           peer_.to_string(), problem));
+  }
+  close();
 }
 
 bool ServerConnection::submit(Operation& operation) {
@@ -68,6 +113,7 @@ void ServerConnection::completed() {
     enqueue();
     return;
   }
+  if (greeting_ != nullptr && result > 0) return take_greeting();
   if (result > 0) {
     if (exchange_ == nullptr) exchange_ = &core_.lend_exchange(*this);
     exchange_->arrived({core_.scratch(), static_cast<std::size_t>(result)});

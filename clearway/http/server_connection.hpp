@@ -6,11 +6,19 @@
 // requests until there are none, and is an idle record again.
 
 #include <cstddef>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
 
 #include <clearway/base/list.hpp>
 #include <clearway/loop/loop.hpp>
 #include <clearway/net/transport.hpp>
 #include <clearway/task/promise.hpp>
+
+namespace clearway {
+struct TlsInfo;
+}
 
 namespace clearway::http::detail {
 
@@ -55,6 +63,7 @@ class ServerConnection final : public ListNode<ServerConnection>,
   void sent() noexcept;
 
   [[nodiscard]] bool secured() const noexcept { return transport_ != nullptr; }
+  [[nodiscard]] std::optional<TlsInfo> tls() const;
   // To the socket, through TLS if that is spoken.
   bool submit(Operation& operation);
   void cancel(Operation& operation) noexcept;
@@ -64,6 +73,9 @@ class ServerConnection final : public ListNode<ServerConnection>,
   [[nodiscard]] PromiseBase* waiting_frame() const noexcept override;
 
  private:
+  void secure();
+  void take_greeting();
+  void refuse_greeting(std::string_view problem);
   void become_idle();
   void begin_exchange();
   void note_failure() const;
@@ -78,6 +90,8 @@ class ServerConnection final : public ListNode<ServerConnection>,
   bool queued_ = false;
   bool closing_ = false;
   TransportPointer transport_;  // null without TLS
+  // What has come of the PROXY header; null when none is awaited.
+  std::unique_ptr<std::string> greeting_;
   Address peer_;
 };
 

@@ -24,7 +24,9 @@ ServerCore::ServerCore(App& app, Listener listener, const ServerOptions& options
       scratch_(new char[scratch_size]) {
   if (!listener_.is_open()) throw UsageError("a server needs a listener that is open");
   if (options.tls != nullptr) tls_ = *options.tls;
+  if (options.proxies != nullptr) proxies_ = *options.proxies;
   options_.tls = nullptr;
+  options_.proxies = nullptr;
   kind = Kind::accept;
   handle = listener_.handle();
   Operation::address = &peer_;

@@ -10,6 +10,7 @@
 #include <string_view>
 #include <vector>
 
+#include <clearway/endpoint/proxy_header.hpp>
 #include <clearway/http/app.hpp>
 #include <clearway/http/serialize.hpp>
 #include <clearway/http/server_connection.hpp>
@@ -43,6 +44,10 @@ class ServerCore final : private Operation, private Ready, private Timer {
   [[nodiscard]] const ServerOptions& options() const noexcept { return options_; }
   // Null when the server does not speak TLS.
   [[nodiscard]] const TlsServerContext* tls() const noexcept { return tls_ ? &*tls_ : nullptr; }
+  // Null when connections do not begin with a PROXY header.
+  [[nodiscard]] const TrustedProxies* proxies() const noexcept {
+    return proxies_ ? &*proxies_ : nullptr;
+  }
   [[nodiscard]] const Address& address() const noexcept { return listener_.address(); }
   [[nodiscard]] bool started() const noexcept { return started_; }
   [[nodiscard]] bool stopping() const noexcept { return stopping_; }
@@ -72,6 +77,7 @@ class ServerCore final : private Operation, private Ready, private Timer {
   Listener listener_;
   ServerOptions options_;
   std::optional<TlsServerContext> tls_;
+  std::optional<TrustedProxies> proxies_;
   Address peer_;
   CancelScope scope_;  // of all handlers; shielded from what cancels the serving task
   PromiseBase* frame_ = nullptr;

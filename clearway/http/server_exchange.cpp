@@ -1,6 +1,7 @@
 #include <clearway/http/server_exchange.hpp>
 
 #include <clearway/http/server_core.hpp>
+#include <clearway/tls/info.hpp>
 
 namespace clearway::http::detail {
 
@@ -112,6 +113,8 @@ void ServerExchange::drain() noexcept {
 }
 
 const Address& ServerExchange::peer() const noexcept { return connection_->peer(); }
+
+std::optional<TlsInfo> ServerExchange::tls() const { return connection_->tls(); }
 
 void ServerExchange::InputAwaiter::suspend(PromiseBase& frame) {
   exchange_.out_of_time_ = false;

@@ -56,6 +56,7 @@ class ServerExchange {
 
   // For Request.
   [[nodiscard]] const Address& peer() const noexcept;
+  [[nodiscard]] std::optional<TlsInfo> tls() const;
   // Appends the next piece of the body; gives its size, 0 at the end.
   Task<std::size_t> read_body(std::string& into);
   // For Next: the middleware of that number, or without one so high what the route says.

@@ -11,7 +11,8 @@
 
 namespace clearway {
 class TlsServerContext;
-}
+class TrustedProxies;
+}  // namespace clearway
 
 namespace clearway::http {
 
@@ -40,6 +41,9 @@ struct ServerOptions {
   // Speaks TLS; null: it does not, unless its endpoint says so. The server keeps a copy. A
   // connection's handshake has the header_timeout, together with its first request.
   const TlsServerContext* tls = nullptr;
+  // Connections begin with a header of the PROXY protocol, which says who the client is and counts
+  // from these only; null: they do not, unless its endpoint says so. The server keeps a copy.
+  const TrustedProxies* proxies = nullptr;
   // Gets one line per request: `127.0.0.1 "GET /users/7 HTTP/1.1" 200 13 0.000102`: the peer, the
   // request line, the status, bytes of the body, seconds. Called on the loop; null: no log.
   void (*access_log)(std::string_view line) = nullptr;

@@ -60,6 +60,8 @@ class Driver {
   virtual Handle open_stream(int family) = 0;
   // Binds and listens; a TCP port of 0 picks one. `address` is updated to what was bound.
   virtual Handle listen(Address& address, int backlog, bool reuse_port) = 0;
+  // Listens on a duplicate of a descriptor that listens already; `address` becomes where.
+  virtual Handle adopt_listener(int descriptor, Address& address) = 0;
   virtual int local_address(Handle handle, Address& address) = 0;
   virtual int peer_address(Handle handle, Address& address) = 0;
   // `how` is SHUT_RD, SHUT_WR or SHUT_RDWR.

@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <sys/eventfd.h>
 #include <sys/random.h>
@@ -144,6 +145,16 @@ Handle KernelDriver::listen(Address& address, int backlog, bool reuse_port) {
   }
   if (::bind(socket.get(), address.data(), address.size()) != 0) return -errno;
   if (::listen(socket.get(), backlog) != 0) return -errno;
+  if (const int error = name_of(socket.get(), address, ::getsockname); error != 0) return error;
+  own(socket.get(), Role::listener, address.is_unix());
+  return socket.release();
+}
+
+Handle KernelDriver::adopt_listener(int descriptor, Address& address) {
+  Descriptor socket(::fcntl(descriptor, F_DUPFD_CLOEXEC, 3));
+  if (!socket.valid()) return -errno;
+  const int flags = ::fcntl(socket.get(), F_GETFL);
+  if (flags < 0 || ::fcntl(socket.get(), F_SETFL, flags | O_NONBLOCK) != 0) return -errno;
   if (const int error = name_of(socket.get(), address, ::getsockname); error != 0) return error;
   own(socket.get(), Role::listener, address.is_unix());
   return socket.release();

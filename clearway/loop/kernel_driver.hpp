@@ -19,6 +19,7 @@ class KernelDriver : public Driver {
   void wake() noexcept override;
   Handle open_stream(int family) override;
   Handle listen(Address& address, int backlog, bool reuse_port) override;
+  Handle adopt_listener(int descriptor, Address& address) override;
   int local_address(Handle handle, Address& address) override;
   int peer_address(Handle handle, Address& address) override;
   int shutdown(Handle handle, int how) override;

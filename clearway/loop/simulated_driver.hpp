@@ -55,6 +55,7 @@ class SimulatedDriver final : public Driver {
   void cancel(Operation& operation) noexcept override;
   Handle open_stream(int family) override;
   Handle listen(Address& address, int backlog, bool reuse_port) override;
+  Handle adopt_listener(int, Address&) override { return -EOPNOTSUPP; }
   int local_address(Handle handle, Address& address) override;
   int peer_address(Handle handle, Address& address) override;
   int shutdown(Handle handle, int how) override;

@@ -9,8 +9,9 @@
 namespace clearway {
 namespace {
 
-Task<Stream> connect_to_one(std::string name, Address address, Instant deadline, bool no_delay) {
-  detail::ConnectAttempt result = co_await detail::attempt_connect(address, deadline, no_delay);
+Task<Stream> connect_to_one(std::string name, Address address, Instant deadline,
+                            ConnectOptions options) {
+  detail::ConnectAttempt result = co_await detail::attempt_connect(address, deadline, options);
   if (result.code == 0) co_return std::move(result.stream);
   std::string reason = detail::connect_failure(result.code, result.allowed);
   const std::string tried = address.to_string();
@@ -28,7 +29,7 @@ Task<Stream> connect(std::string host, std::uint16_t port, ConnectOptions option
   host = detail::ascii_name(host);
   auto known = detail::known_addresses(host, port);
   if (known && known->size() == 1) {
-    co_return co_await connect_to_one(std::move(name), known->front(), deadline, options.no_delay);
+    co_return co_await connect_to_one(std::move(name), known->front(), deadline, options);
   }
   detail::HappyEyeballs contest(std::move(host), port, std::move(name), options, deadline);
   if (known) contest.add(*known);
@@ -37,7 +38,7 @@ Task<Stream> connect(std::string host, std::uint16_t port, ConnectOptions option
 
 Task<Stream> connect(Address address, ConnectOptions options) {
   const Instant deadline = after(Loop::current().now(), options.timeout);
-  co_return co_await connect_to_one(address.to_string(), address, deadline, options.no_delay);
+  co_return co_await connect_to_one(address.to_string(), address, deadline, options);
 }
 
 Task<Stream> connect_unix(std::string path, ConnectOptions options) {

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 
 #include <clearway/net/resolve.hpp>
@@ -16,6 +17,9 @@ struct ConnectOptions {
   bool no_delay = true;
   // When an address has not answered for so long, the next one is tried beside it (RFC 8305).
   Duration attempt_delay = std::chrono::milliseconds(250);
+  // The address to come from; its port may be 0. Only addresses of the same family can be reached
+  // from it. Simulated worlds take no notice of it.
+  std::optional<Address> local = std::nullopt;
   // How the name is looked up; within the timeout above.
   ResolveOptions names = {};
 };

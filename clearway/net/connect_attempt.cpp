@@ -3,6 +3,8 @@
 #include <cerrno>
 
 #include <fmt/format.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
 #include <clearway/loop/descriptor_limit.hpp>
 #include <clearway/net/error.hpp>
 
@@ -72,6 +74,16 @@ class ConnectOperation {
   Instant deadline_;
 };
 
+// Gives 0 or a positive errno value. The port is chosen when connecting: it may then serve several
+// connections (ip(7), IP_BIND_ADDRESS_NO_PORT).
+int come_from(Handle handle, const Address& local, const Address& target) noexcept {
+  if (Loop::current().driver().simulated()) return 0;
+  if (local.family() != target.family()) return EAFNOSUPPORT;
+  const int on = 1;
+  ::setsockopt(handle, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &on, sizeof on);
+  return ::bind(handle, local.data(), local.size()) == 0 ? 0 : errno;
+}
+
 }  // namespace
 
 std::string connect_failure(int code, Duration allowed) {
@@ -82,7 +94,7 @@ std::string connect_failure(int code, Duration allowed) {
   return system_message(code) + descriptor_limit_hint(code);
 }
 
-Task<ConnectAttempt> attempt_connect(Address target, Instant deadline, bool no_delay) {
+Task<ConnectAttempt> attempt_connect(Address target, Instant deadline, ConnectOptions options) {
   Loop& loop = Loop::current();
   ConnectAttempt result;
   HandleGuard handle(loop.driver().open_stream(target.family()));
@@ -90,10 +102,12 @@ Task<ConnectAttempt> attempt_connect(Address target, Instant deadline, bool no_d
     result.code = -handle.get();
     co_return result;
   }
+  if (options.local) result.code = come_from(handle.get(), *options.local, target);
+  if (result.code != 0) co_return result;
   result.allowed = deadline - loop.now();
   result.code = co_await ConnectOperation(handle.get(), target, deadline);
   if (result.code == 0) {
-    if (no_delay && !target.is_unix()) loop.driver().set_no_delay(handle.get(), true);
+    if (options.no_delay && !target.is_unix()) loop.driver().set_no_delay(handle.get(), true);
     result.stream = Stream(handle.release(), target);
   }
   co_return result;

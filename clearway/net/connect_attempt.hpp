@@ -2,7 +2,7 @@
 
 #include <string>
 
-#include <clearway/net/stream.hpp>
+#include <clearway/net/connect.hpp>
 
 namespace clearway::detail {
 
@@ -15,7 +15,7 @@ struct ConnectAttempt {
 };
 
 // Opens a socket and connects it. Fails only through the outcome's code.
-Task<ConnectAttempt> attempt_connect(Address target, Instant deadline, bool no_delay);
+Task<ConnectAttempt> attempt_connect(Address target, Instant deadline, ConnectOptions options);
 
 // Why an attempt failed, for people.
 std::string connect_failure(int code, Duration allowed);

@@ -37,7 +37,7 @@ Task<> HappyEyeballs::ask(HappyEyeballs& self, int family) {
 }
 
 Task<> HappyEyeballs::attempt(HappyEyeballs& self, Address address, std::size_t number) {
-  ConnectAttempt result = co_await attempt_connect(address, self.deadline_, self.options_.no_delay);
+  ConnectAttempt result = co_await attempt_connect(address, self.deadline_, self.options_);
   --self.trying_;
   self.attempts_[number].code = result.code;
   self.attempts_[number].allowed = result.allowed;

@@ -67,7 +67,14 @@ Listener::Listener(Handle handle, const Address& address)
 Listener::Listener(Listener&& other) noexcept
     : loop_(other.loop_),
       handle_(std::exchange(other.handle_, no_handle)),
-      address_(other.address_) {}
+      address_(other.address_),
+      keeps_file_(other.keeps_file_) {}
+
+Listener Listener::borrowed(Handle handle, const Address& address) {
+  Listener listener(handle, address);
+  listener.keeps_file_ = true;
+  return listener;
+}
 
 Listener& Listener::operator=(Listener&& other) noexcept {
   if (this == &other) return *this;
@@ -75,6 +82,7 @@ Listener& Listener::operator=(Listener&& other) noexcept {
   loop_ = other.loop_;
   handle_ = std::exchange(other.handle_, no_handle);
   address_ = other.address_;
+  keeps_file_ = other.keeps_file_;
   return *this;
 }
 
@@ -86,7 +94,8 @@ void Listener::close() noexcept {
                "a listener is destroyed after its loop, or on another thread; it stays open");
     return;
   }
-  if (has_file(address_) && !loop_->driver().simulated()) ::unlink(address_.host().c_str());
+  const bool remove = has_file(address_) && !keeps_file_ && !loop_->driver().simulated();
+  if (remove) ::unlink(address_.host().c_str());
   loop_->driver().close(handle);
 }
 

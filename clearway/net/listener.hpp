@@ -56,6 +56,8 @@ class Listener {
   Listener() noexcept = default;
   // Takes over a listening handle of the running loop's driver.
   Listener(Handle handle, const Address& address);
+  // The same; the file of a Unix socket stays when it closes.
+  static Listener borrowed(Handle handle, const Address& address);
   Listener(Listener&& other) noexcept;
   Listener& operator=(Listener&& other) noexcept;
   ~Listener() { close(); }
@@ -78,6 +80,7 @@ class Listener {
   Loop* loop_ = nullptr;
   Handle handle_ = no_handle;
   Address address_;
+  bool keeps_file_ = false;
 };
 
 // How a listener shares its port and queues connections.

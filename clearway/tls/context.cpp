@@ -5,6 +5,7 @@
 #include <openssl/x509_vfy.h>
 #include <clearway/tls/certificate.hpp>
 #include <clearway/tls/core.hpp>
+#include <clearway/tls/directory.hpp>
 #include <clearway/tls/engine.hpp>
 #include <clearway/tls/error.hpp>
 
@@ -55,7 +56,21 @@ int choose_protocol(SSL*, const unsigned char** chosen, unsigned char* length,
   return outcome == OPENSSL_NPN_NEGOTIATED ? SSL_TLSEXT_ERR_OK : SSL_TLSEXT_ERR_ALERT_FATAL;
 }
 
+// Called when the client has said which server it wants. Gives 1 when there is a certificate.
+int choose_identity(SSL* ssl, void* server) {
+  const char* const name = SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name);
+  try {
+    static_cast<const TlsServerCore*>(server)->directory()->present(ssl,
+                                                                    name == nullptr ? "" : name);
+    return 1;
+  } catch (const std::exception&) {
+    return 0;
+  }
+}
+
 }  // namespace
+
+TlsServerCore::~TlsServerCore() = default;
 
 TlsClientCore::TlsClientCore(const TlsClientOptions& options)
     : options_(options), ssl_(make_context(TLS_client_method(), options.min_version)) {
@@ -105,12 +120,17 @@ TlsServerCore::TlsServerCore(const TlsServerOptions& options)
       alpn_(alpn_list(options.alpn)),
       ssl_(make_context(TLS_server_method(), options.min_version)) {
   SSL_CTX* context = ssl_.get();
-  if (options.identity.empty()) {
+  if (options.identity.empty() == options.directory.empty()) {
     throw TlsError(NetPhase::handshake, TlsReason::configuration,
                    "a TLS server needs a certificate and its private key "
-                   "(TlsServerOptions::identity)");
+                   "(TlsServerOptions::identity), or a folder of them (directory)");
   }
-  use_identity(context, options.identity);
+  if (options.directory.empty()) {
+    use_identity(context, options.identity);
+  } else {
+    directory_ = std::make_unique<TlsDirectory>(options.directory);
+    SSL_CTX_set_cert_cb(context, choose_identity, this);
+  }
   if (options.client_certificates != ClientCertificates::none) {
     if (options.client_roots.empty()) {
       throw TlsError(NetPhase::handshake, TlsReason::configuration,

@@ -2,6 +2,7 @@
 
 // What is behind the contexts.
 
+#include <memory>
 #include <mutex>
 #include <string>
 #include <unordered_map>
@@ -38,22 +39,28 @@ class TlsClientCore {
   std::unordered_map<std::string, std::vector<SslSessionPointer>> sessions_;
 };
 
+// A server's certificates by name, from a folder.
+class TlsDirectory;
+
 class TlsServerCore {
  public:
   explicit TlsServerCore(const TlsServerOptions& options);
   TlsServerCore(const TlsServerCore&) = delete;
   TlsServerCore& operator=(const TlsServerCore&) = delete;
-  ~TlsServerCore() = default;
+  ~TlsServerCore();
 
   [[nodiscard]] const TlsServerOptions& options() const noexcept { return options_; }
   [[nodiscard]] ssl_ctx_st* ssl() const noexcept { return ssl_.get(); }
   // The protocols as they stand in the handshake: each after its length (RFC 7301 section 3.1).
   [[nodiscard]] const std::string& alpn() const noexcept { return alpn_; }
+  // Null where there is one identity for all.
+  [[nodiscard]] TlsDirectory* directory() const noexcept { return directory_.get(); }
 
  private:
   const TlsServerOptions options_;
   std::string alpn_;
   SslContextPointer ssl_;
+  std::unique_ptr<TlsDirectory> directory_;
 };
 
 // Throws TlsError with reason configuration.

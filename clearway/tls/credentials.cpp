@@ -150,6 +150,12 @@ void use_identity(ssl_ctx_st* context, const TlsIdentity& identity) {
   for (std::size_t index = 1; index < chain.size(); ++index) {
     SSL_CTX_add1_chain_cert(context, chain[index].get());
   }
+  if (!identity.chain_file.empty()) {
+    const Source more = {read_file(identity.chain_file, "certificate chain"), identity.chain_file};
+    for (const CertificatePointer& link : chain_of(more)) {
+      SSL_CTX_add1_chain_cert(context, link.get());
+    }
+  }
   ERR_clear_error();
 }
 

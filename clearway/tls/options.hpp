@@ -22,6 +22,8 @@ struct TlsIdentity {
   std::string key_file;
   std::string certificate_pem;
   std::string key_pem;
+  // More of the chain, where that of the certificate is not whole.
+  std::string chain_file;
 
   [[nodiscard]] bool empty() const noexcept {
     return certificate_file.empty() && certificate_pem.empty();
@@ -72,6 +74,11 @@ struct TlsServerOptions {
   TlsServerOptions() = default;
 
   TlsIdentity identity;
+  // Instead: a folder of files that end in .pem, each with a certificate chain and its private key.
+  // A client gets the one for the name that it asks for (SNI): the exact name before a wildcard,
+  // and the first in the order of the alphabet when there is none. What has changed in the folder
+  // counts within seconds; while it is not whole, the last that was remains, and the log says why.
+  std::string directory;
   ClientCertificates client_certificates = ClientCertificates::none;
   // Who may vouch for clients; must not be empty if they are asked.
   TlsRoots client_roots;

@@ -133,25 +133,55 @@ TEST(ServerLoopback, ServesAtAUnixSocket) {
 }
 
 TEST(ServerLoopback, RefusesEndpointsWithTheColumn) {
-  const auto error_of = [](const char* endpoint) {
-    std::string text;
-    const auto attempt = [&]() -> Task<> {
-      try {
-        listen_at(endpoint);
-      } catch (const UsageError& error) {
-        text = error.what();
-      }
-      co_return;
-    };
-    run(attempt());
-    return text;
+  App app;
+  const auto attempt = [&]() -> Task<> {
+    EXPECT_THAT(tests::error_of([&] { Server server(app, "quic:443"); }),
+                HasSubstr("column 1: \"quic\" is not a kind of server endpoint"));
+    co_return;
   };
-  EXPECT_THAT(error_of("quic:443"), HasSubstr("column 1: \"quic\" is not a kind of endpoint"));
-  EXPECT_THAT(error_of("tcp:http"), HasSubstr("column 5: \"http\" is not a port"));
-  EXPECT_THAT(error_of("tcp"), HasSubstr("column 4: the port is missing"));
-  EXPECT_THAT(error_of("tcp:80:backlog=3"), HasSubstr("column 8: tcp endpoints have no"));
-  EXPECT_THAT(error_of("tcp:80:interface=nowhere"), HasSubstr("column 8: interface"));
-  EXPECT_EQ(error_of("tcp:0:interface=127.0.0.1"), "");
+  run(attempt());
+}
+
+// The handler, and what it is told, behind a balancer; with the request's first bytes in the same
+// piece and without.
+TEST(ServerLoopback, ABalancerSaysWhoTheClientIs) {
+  App app;
+  app.get("/", [](Request& request) -> Task<Response> { co_return request.peer().to_string(); });
+  const auto ask = [&](std::vector<std::string> pieces) -> Task<> {
+    Server server(app, "haproxy:proxies=127.0.0.1:tcp:0:interface=127.0.0.1");
+    const auto client = [&]() -> Task<> {
+      Stream stream = co_await connect("127.0.0.1", server.address().port());
+      for (const std::string& piece : pieces) {
+        co_await stream.write(piece);
+        co_await sleep(std::chrono::milliseconds(1));
+      }
+      const std::string answer = co_await stream.read_all();
+      EXPECT_THAT(answer, ::testing::EndsWith("\r\n\r\n1.2.3.4:1111")) << pieces.size();
+    };
+    co_await race(server.run(), client());
+  };
+  const std::string greeting = "PROXY TCP4 1.2.3.4 127.0.0.1 1111 80\r\n";
+  for (const std::vector<std::string>& pieces : std::vector<std::vector<std::string>>{
+           {greeting + closing_get("/")},
+           {greeting, closing_get("/")},
+           {"PRO", "XY TCP4 1.2.3.4 127.0.0.1", " 1111 80\r", "\n" + closing_get("/")}}) {
+    tests::on_both_drivers([&] { return ask(pieces); }, 3);
+  }
+}
+
+TEST(ServerLoopback, WithoutItsHeaderAConnectionBehindABalancerIsClosed) {
+  App app;
+  const auto ask = [&]() -> Task<> {
+    Server server(app, "haproxy:tcp:0:interface=127.0.0.1");
+    const auto client = [&]() -> Task<> {
+      Stream stream = co_await connect("127.0.0.1", server.address().port());
+      co_await stream.write(closing_get("/"));
+      auto answer = co_await as_result(stream.read_all());
+      EXPECT_TRUE(!answer || answer->empty());
+    };
+    co_await race(server.run(), client());
+  };
+  tests::on_both_drivers(ask, 3);
 }
 
 }  // namespace

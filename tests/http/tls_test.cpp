@@ -48,6 +48,12 @@ void add_routes(App& app) {
       }
     });
   });
+  app.get("/who", [](Request& request) -> Task<Response> {
+    const auto tls = request.tls();
+    if (!tls) co_return "plain";
+    co_return fmt::format("{} {} {}", tls->version, tls->alpn,
+                          tls->peer ? tls->peer->subject : "nobody");
+  });
   app.post("/echo", [](Request& request) -> Task<Response> { co_return co_await request.body(); });
 }
 
@@ -245,6 +251,8 @@ TEST(HttpsTest, ClientCertificates) {
               Session session(url, {.tls = &known});
               const std::string text = co_await session.get("/").text();
               EXPECT_EQ(text, "Hello, world!");
+              const std::string who = co_await session.get("/who").text();
+              EXPECT_EQ(who, "TLSv1.3  CN=localhost");
             },
             context);
       },
@@ -341,10 +349,10 @@ TEST(HttpsTest, AnEndpointThatCannotWorkSaysWhy) {
                                        key, other)))
       << message;
   message = run(refusal_of("ssl:0"));
-  EXPECT_TRUE(has(message, "column 6: the private key is missing: write privateKey=FILE"))
+  EXPECT_TRUE(has(message, "column 6: the privateKey is missing: write privateKey=FILE"))
       << message;
   message = run(refusal_of("ssl:0:certificate=a"));
-  EXPECT_TRUE(has(message, "have port, privateKey, certKey, interface, clientCA")) << message;
+  EXPECT_TRUE(has(message, "have port, privateKey, certKey, sslmethod, interface")) << message;
 }
 
 }  // namespace
