@@ -1,5 +1,6 @@
-// What fibers cost, beside Boost.Context's bare switch: bench_fiber_fiber [ROUNDS]. Prints the best
-// of the rounds and the ratio to what it is compared with.
+// What fibers cost, beside Boost.Context's bare switch: bench_fiber_fiber [ROUNDS] [WHAT].
+// Prints the best of the rounds and the ratio to what it is compared with; WHAT is a part of a
+// name.
 
 #include <algorithm>
 #include <array>
@@ -9,6 +10,7 @@
 #include <limits>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include <fmt/format.h>
@@ -142,12 +144,20 @@ int main(int argc, char** argv) {
       {"the same, f awaits a ready task", [] { return measure(run_and_await); }, "ns", 3});
   rows.push_back(
       {"switch between ten fibers", [] { return measure(switch_between_fibers); }, "ns", 0});
+  const std::string_view only = argc > 2 ? argv[2] : "";
+  std::erase_if(rows, [&](const Row& row) {
+    return std::string_view(row.what).find(only) == std::string_view::npos;
+  });
+  if (!only.empty()) {
+    for (Row& row : rows) row.beside = -1;
+  }
   for (int round = 0; round < rounds; ++round) {
     for (Row& row : rows) row.best = std::min(row.best, row.measure());
   }
   rows.push_back(
       {"resident memory of a parked fiber", [] { return measure(parked_bytes); }, "B", -1});
-  rows.back().best = rows.back().measure();
+  rows.back().best = only.empty() ? rows.back().measure() : 0;
+  if (!only.empty()) rows.pop_back();
   for (const Row& row : rows) {
     const std::string ratio =
         row.beside < 0 ? ""

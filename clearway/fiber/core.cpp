@@ -4,7 +4,6 @@
 #include <cstring>
 #include <memory>
 
-#include <cxxabi.h>
 #include <boost/context/detail/fcontext.hpp>
 #include <clearway/base/error.hpp>
 #include <clearway/base/log.hpp>
@@ -55,6 +54,40 @@ Fiber& Fiber::current_for(const char* function) {
                    "fiber::run_main() runs, and for what they call on the same thread");
 }
 
+// A processor predicts returns by the calls before them, and a switch upsets its list: each return
+// up to the next call of the same stack costs a misprediction. Hence these two are inlined.
+//
+// A stack that yields inside a catch block and says `throw;` later must find its own exception
+// there: the runtime's list of them is swapped with the stack.
+[[gnu::always_inline]] inline void Fiber::enter() noexcept {
+  ExceptionGlobals* const globals = this_fiber_thread.exceptions;
+  const ExceptionGlobals before = *globals;
+  *globals = exceptions_;
+  Fiber* const entered = std::exchange(this_fiber_thread.entered, this);
+
+  sanitizer::Side side;
+  const void* stack = nullptr;
+  std::size_t size = 0;
+  resumer_identity_ = sanitizer::Identity::current();
+  identity_.switch_to();
+  side.leaving(stack_ + StackPool::guard_size, StackPool::size - StackPool::guard_size);
+  const context::transfer_t transfer = context::jump_fcontext(context_, this);
+  side.arrived(stack, size);
+  context_ = transfer.fctx;
+
+  this_fiber_thread.entered = entered;
+  exceptions_ = *globals;
+  *globals = before;
+}
+
+[[gnu::always_inline]] inline void Fiber::switch_away() noexcept {
+  side_.leaving(resumer_stack_, resumer_stack_size_);
+  resumer_identity_.switch_to();
+  const context::transfer_t transfer = context::jump_fcontext(context_, nullptr);
+  side_.arrived(resumer_stack_, resumer_stack_size_);
+  context_ = transfer.fctx;
+}
+
 // The far end of the stack: what runs on the fiber, one body after the other.
 struct Fiber::Entry {
   static void run(context::transfer_t transfer) {
@@ -66,7 +99,7 @@ struct Fiber::Entry {
       fiber.body_(fiber.argument_);
       this_fiber_thread.current = nullptr;
       fiber.frame_.resume = nullptr;
-      fiber.leave();
+      fiber.switch_away();
     }
   }
 };
@@ -108,51 +141,18 @@ bool Fiber::start(PromiseBase& parent, Body body, void* argument) {
   frame_.promise.scope = parent.scope;
   frame_.promise.origin = parent.origin;
   frame_.promise.awaiting = parent.awaiting;
-  return start_inline(frame_.promise);
+  Loop& loop = *Loop::current_or_null();
+  void* const before = std::exchange(loop.running, &frame_.promise);
+  enter();
+  loop.running = before;
+  return finished();
 }
 
 void Fiber::resume_frame(void* frame) { static_cast<Frame*>(frame)->owner->enter(); }
 
-namespace {
-
-// The layout that the Itanium C++ ABI gives to what __cxa_get_globals() returns (2.2.2).
-struct ExceptionGlobals {
-  void* caught;
-  unsigned int uncaught;
-};
-
-}  // namespace
-
-// A stack that yields inside a catch block and says `throw;` later must find its own exception
-// there: the runtime's list of them is swapped with the stack.
-void Fiber::enter() noexcept {
-  auto* const globals = reinterpret_cast<ExceptionGlobals*>(abi::__cxa_get_globals());
-  const ExceptionGlobals before = *globals;
-  *globals = {exceptions_.caught, exceptions_.uncaught};
-  Fiber* const entered = std::exchange(this_fiber_thread.entered, this);
-
-  sanitizer::Side side;
-  const void* stack = nullptr;
-  std::size_t size = 0;
-  resumer_identity_ = sanitizer::Identity::current();
-  identity_.switch_to();
-  side.leaving(stack_ + StackPool::guard_size, StackPool::size - StackPool::guard_size);
-  const context::transfer_t transfer = context::jump_fcontext(context_, this);
-  side.arrived(stack, size);
-  context_ = transfer.fctx;
-
-  this_fiber_thread.entered = entered;
-  exceptions_ = {globals->caught, globals->uncaught};
-  *globals = before;
-}
-
 void Fiber::leave() noexcept {
   const int code = errno;
-  side_.leaving(resumer_stack_, resumer_stack_size_);
-  resumer_identity_.switch_to();
-  const context::transfer_t transfer = context::jump_fcontext(context_, nullptr);
-  side_.arrived(resumer_stack_, resumer_stack_size_);
-  context_ = transfer.fctx;
+  switch_away();
   errno = code;
 }
 

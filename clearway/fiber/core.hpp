@@ -24,6 +24,13 @@ namespace clearway::detail {
 
 class FiberPool;
 
+// What the C++ runtime knows of exceptions on one stack, as the Itanium C++ ABI lays it out
+// (2.2.2).
+struct ExceptionGlobals {
+  void* caught = nullptr;
+  unsigned int uncaught = 0;
+};
+
 class Fiber final : public Completion {
  public:
   using Body = void (*)(void*) noexcept;
@@ -95,6 +102,7 @@ class Fiber final : public Completion {
   static void resume_frame(void* frame);
   struct Entry;
   void enter() noexcept;
+  void switch_away() noexcept;
 
   Frame frame_;
   PromiseBase* parent_ = nullptr;
@@ -102,10 +110,7 @@ class Fiber final : public Completion {
   void* argument_ = nullptr;
   void* context_ = nullptr;  // where it is, or, while it runs, where its resumer is
   char* stack_;
-  struct {
-    void* caught = nullptr;
-    std::uint32_t uncaught = 0;
-  } exceptions_;  // what the C++ runtime knows of exceptions on this stack
+  ExceptionGlobals exceptions_;
   std::uint32_t interruptions_ = 0;
   bool interrupted_ = false;
   bool abandoned_ = false;

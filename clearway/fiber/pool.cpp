@@ -3,6 +3,7 @@
 #include <memory>
 #include <new>
 
+#include <cxxabi.h>
 #include <clearway/fiber/host_attach.hpp>
 #include <clearway/fiber/overflow.hpp>
 
@@ -11,6 +12,7 @@ namespace clearway::detail {
 constinit thread_local FiberThread this_fiber_thread;
 
 FiberPool::FiberPool() {
+  this_fiber_thread.exceptions = reinterpret_cast<ExceptionGlobals*>(abi::__cxa_get_globals());
   watch_for_overflow();
   attach_hooks();
 }

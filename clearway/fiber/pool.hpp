@@ -42,6 +42,7 @@ struct FiberThread {
   Fiber* current = nullptr;
   Fiber* entered = nullptr;
   FiberPool* pool = nullptr;
+  ExceptionGlobals* exceptions = nullptr;  // the runtime's, of the stack that runs
 };
 extern constinit thread_local FiberThread this_fiber_thread;
 
