@@ -8,6 +8,7 @@
 #include <fmt/format.h>
 #include <clearway/clearway.hpp>
 #include <clearway/http.hpp>
+#include <clearway/task/workers.hpp>
 
 namespace http = clearway::http;
 using clearway::Task;
@@ -62,14 +63,29 @@ void add_routes(http::App& app) {
 
 void print_line(std::string_view line) { fmt::print("{}\n", line); }
 
-Task<> serve_until_stopped(std::string endpoint, bool log) {
+// One of the workers, each with a loop and a thread of its own: the kernel deals connections out.
+Task<> work(clearway::Worker worker, std::string endpoint, bool log) {
   http::App app;
   add_routes(app);
   http::ServerOptions options;
+  options.reuse_port = worker.count > 1;
   if (log) options.access_log = print_line;
   http::Server server(app, endpoint, options);
-  fmt::print("listening on {} (Ctrl-C ends it)\n", server.address().to_string());
+  if (worker.index == 0) {
+    fmt::print("listening on {} (Ctrl-C ends it)\n", server.address().to_string());
+    std::fflush(stdout);
+  }
   co_await server.run();
+}
+
+Task<> serve_until_stopped(std::string endpoint, int workers, bool log) {
+  if (workers == 1) {
+    co_await work(clearway::Worker(), endpoint, log);
+  } else {
+    co_await clearway::run_workers(static_cast<std::size_t>(workers), [&](clearway::Worker worker) {
+      return work(worker, endpoint, log);
+    });
+  }
 }
 
 }  // namespace
@@ -78,11 +94,14 @@ int main(int argc, char** argv) {
   std::string endpoint = "tcp:8080:interface=127.0.0.1";
   std::vector<std::string> log;
   example::CommandLine line("hello_web", "Serves a small web application.");
+  int workers = 1;
   line.option("--listen", endpoint,
               "where: tcp:PORT, tcp:PORT:interface=ADDRESS, unix:PATH or "
               "ssl:PORT:privateKey=FILE:certKey=FILE")
+      .option("--workers", workers, 1, 1024, "how many threads serve, each with a loop of its own")
       .choices("--log", log, {"access"}, "what to print: access (one line per request)");
   if (const auto status = line.parse(argc, argv)) return *status;
   const bool wants_log = !log.empty();
-  return example::run("hello_web", [&] { return serve_until_stopped(endpoint, wants_log); });
+  return example::run("hello_web",
+                      [&] { return serve_until_stopped(endpoint, workers, wants_log); });
 }

@@ -8,6 +8,7 @@ import subprocess
 import tempfile
 import threading
 import unittest
+import urllib.request
 
 PROGRAMS = os.path.join(os.environ["CLEARWAY_BUILD_DIR"], "examples")
 NAMES = ["wait_for_stuff", "pokemon", "race", "job_search", "watch_site", "send_sms",
@@ -185,6 +186,21 @@ class Interrupted(unittest.TestCase):
             process.send_signal(signal.SIGINT)
             _, errors = process.communicate(timeout=20)
             self.assertEqual(process.returncode, 130, errors)
+
+    def test_workers_share_a_port_and_end_together(self):
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            port = free.getsockname()[1]
+        process = subprocess.Popen(
+            [os.path.join(PROGRAMS, "hello_web"), "--workers", "3",
+             "--listen", "tcp:%d:interface=127.0.0.1" % port],
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        self.assertIn("127.0.0.1:%d" % port, process.stdout.readline())
+        for _ in range(20):
+            with urllib.request.urlopen("http://127.0.0.1:%d/plaintext" % port) as answer:
+                self.assertEqual(answer.status, 200)
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=20)
+        self.assertEqual(process.returncode, 130, errors)
 
     def test_sigterm_ends_the_server_with_143(self):
         process = subprocess.Popen([os.path.join(PROGRAMS, "stand_in")], stdout=subprocess.PIPE,
