@@ -2,6 +2,7 @@
 
 #include <cerrno>
 #include <new>
+#include <optional>
 #include <utility>
 
 #include <dlfcn.h>
@@ -53,8 +54,9 @@ std::int64_t now() noexcept { return Loop::current_or_null()->now().time_since_e
 
 void yield() noexcept { FiberWait(*Fiber::current(), "sched_yield").yield(); }
 
+// Not with a mutex held: whoever wants it next is on this thread too.
 void spend() noexcept {
-  if (!Loop::current_or_null()->spend_budget()) yield();
+  if (!Loop::current_or_null()->spend_budget() && Fiber::current()->locks().empty()) yield();
 }
 
 int offload(std::shared_ptr<OffloadJob> job, bool abandonable) noexcept {
@@ -85,7 +87,10 @@ void* storage(std::size_t size) noexcept {
 }
 
 void closing(int descriptor) noexcept {
-  if (!forked.load(std::memory_order_relaxed)) detail::ParkedTable::announce_closing(descriptor);
+  if (forked.load(std::memory_order_relaxed)) return;
+  std::optional<detail::OnBehalf> on_behalf;
+  if (Fiber* const current = Fiber::current()) on_behalf.emplace(*current);
+  detail::ParkedTable::announce_closing(descriptor);
 }
 
 void before_lock(const void* mutex) noexcept {

@@ -38,6 +38,22 @@ void report_stubborn(Fiber& fiber, const char* call) noexcept {
   }
 }
 
+// What libraries do between two waits takes long, next to what tasks do: a TLS handshake takes
+// milliseconds. So a turn in which fibers have run for a while ends with the one that notices.
+void watch_the_time(Loop& loop) noexcept {
+  constexpr Duration slice = 3ms;
+  static thread_local std::uint64_t turn = 0;
+  static thread_local Instant began;
+  const Instant now = loop.now();
+  const std::uint64_t this_turn = loop.record().sequence.load(std::memory_order_relaxed);
+  if (this_turn != turn) {
+    turn = this_turn;
+    began = now;
+  } else if (now - began > slice) {
+    loop.end_turn();
+  }
+}
+
 }  // namespace
 
 int FiberWait::wait(const pollfd* descriptors, nfds_t count, std::int64_t nanoseconds) noexcept {
@@ -47,6 +63,7 @@ int FiberWait::wait(const pollfd* descriptors, nfds_t count, std::int64_t nanose
     return -ECANCELED;
   }
   const HeldLocks held(fiber_, call_);
+  watch_the_time(*Loop::current_or_null());
   if (!begin(fiber_.promise())) {
     fiber_.leave();
     return refuse();
@@ -68,6 +85,7 @@ int FiberWait::wait(const pollfd* descriptors, nfds_t count, std::int64_t nanose
 void FiberWait::yield() noexcept {
   const OnBehalf on_behalf(fiber_);
   if (fiber_.abandoned()) return;
+  const HeldLocks held(fiber_, call_);
   if (begin(fiber_.promise())) wake();
   fiber_.leave();
 }

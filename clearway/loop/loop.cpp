@@ -41,7 +41,9 @@ Loop& Loop::current() {
 
 void Loop::run_ready() {
   budget_ = turn_budget;
+  turn_over_ = false;
   for (int count = 0; count < turn_budget && !queue_.empty() && !stopped_; ++count) {
+    if (turn_over_) break;
     record_.callbacks.store(count, std::memory_order_relaxed);
     queue_.pop().run();
   }

@@ -77,6 +77,10 @@ class Loop {
   // share of the turn and must go through the ready queue.
   [[nodiscard]] bool spend_budget() noexcept { return --budget_ > 0; }
 
+  // No ready node is begun in this turn any more: timers and sockets come first. For nodes that may
+  // take long, where a count of them says little.
+  void end_turn() noexcept { turn_over_ = true; }
+
   // Observers of tests, see task/probe.hpp.
   class SuspensionHook {
    public:
@@ -113,6 +117,7 @@ class Loop {
   ReadyQueue queue_;
   int budget_ = turn_budget;
   bool stopped_ = false;
+  bool turn_over_ = false;
   SuspensionHook* hook_ = nullptr;
   std::vector<Ready*> shuffled_;
 
