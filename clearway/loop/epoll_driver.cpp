@@ -268,6 +268,8 @@ EpollDriver::Outcome EpollDriver::attempt(Operation& operation, Entry& socket) {
       return socket.writable ? Outcome::done : Outcome::would_wait;
     case Operation::Kind::receive_datagram:
     case Operation::Kind::send_datagram:
+    case Operation::Kind::receive_datagrams:
+    case Operation::Kind::send_datagrams:
     case Operation::Kind::send_file:
       return attempt_transfer(operation, socket);
   }

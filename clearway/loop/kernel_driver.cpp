@@ -95,7 +95,7 @@ void KernelDriver::say_starved(Handle listener, int code) {
 bool KernelDriver::is_writer(Operation::Kind kind) noexcept {
   return kind == Operation::Kind::send || kind == Operation::Kind::writable ||
          kind == Operation::Kind::connect || kind == Operation::Kind::send_datagram ||
-         kind == Operation::Kind::send_file;
+         kind == Operation::Kind::send_datagrams || kind == Operation::Kind::send_file;
 }
 
 bool KernelDriver::poll_now(int descriptor, short events) noexcept {

@@ -1,11 +1,13 @@
 // What the drivers of the real world do with datagrams, and with files that are sent.
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 
 #include <netinet/in.h>
 #include <sys/sendfile.h>
 #include <sys/socket.h>
+#include <clearway/base/pipe_signal.hpp>
 #include <clearway/loop/kernel_driver.hpp>
 
 namespace clearway {
@@ -77,10 +79,59 @@ ssize_t send_one(const Operation& operation) noexcept {
   return ::sendmsg(operation.handle, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
 }
 
+// Several datagrams as the kernel has them.
+class Batch {
+ public:
+  explicit Batch(const Operation& operation) noexcept
+      : slots_(static_cast<DatagramSlot*>(operation.data)),
+        count_(static_cast<unsigned>(std::min(operation.size, most))) {}
+
+  ssize_t receive(int socket) noexcept {
+    for (unsigned index = 0; index < count_; ++index) {
+      msghdr& header = prepare(index);
+      header.msg_name = &senders_[index];
+      header.msg_namelen = sizeof senders_[index];
+    }
+    const int taken = ::recvmmsg(socket, messages_, count_, MSG_DONTWAIT | MSG_TRUNC, nullptr);
+    for (int index = 0; index < taken; ++index) {
+      slots_[index].size = messages_[index].msg_len;
+      slots_[index].address = Address::from_system(reinterpret_cast<sockaddr*>(&senders_[index]),
+                                                   messages_[index].msg_hdr.msg_namelen);
+    }
+    return taken;
+  }
+  ssize_t send(int socket) noexcept {
+    for (unsigned index = 0; index < count_; ++index) {
+      msghdr& header = prepare(index);
+      if (slots_[index].address.size() == 0) continue;
+      header.msg_name = const_cast<sockaddr*>(slots_[index].address.data());
+      header.msg_namelen = slots_[index].address.size();
+    }
+    return ::sendmmsg(socket, messages_, count_, MSG_DONTWAIT | MSG_NOSIGNAL);
+  }
+
+ private:
+  static constexpr std::size_t most = 32;
+
+  msghdr& prepare(unsigned index) noexcept {
+    msghdr& header = messages_[index].msg_hdr;
+    header = {};
+    header.msg_iov = &slots_[index].piece;
+    header.msg_iovlen = 1;
+    return header;
+  }
+
+  DatagramSlot* slots_;
+  unsigned count_;
+  mmsghdr messages_[most];
+  sockaddr_in6 senders_[most];
+};
+
 ssize_t send_part_of_file(const Operation& operation) noexcept {
   const auto& region = *static_cast<const FileRegion*>(operation.data);
   auto offset = static_cast<off_t>(region.offset);
-  return ::sendfile(operation.handle, region.descriptor, &offset, operation.size);
+  return without_pipe_signal(
+      [&] { return ::sendfile(operation.handle, region.descriptor, &offset, operation.size); });
 }
 
 }  // namespace
@@ -119,6 +170,7 @@ int KernelDriver::set_membership(Handle handle, const Address& group, unsigned i
 
 bool KernelDriver::is_direct(Operation::Kind kind) noexcept {
   return kind == Operation::Kind::receive_datagram || kind == Operation::Kind::send_datagram ||
+         kind == Operation::Kind::receive_datagrams || kind == Operation::Kind::send_datagrams ||
          kind == Operation::Kind::send_file;
 }
 
@@ -131,6 +183,12 @@ bool KernelDriver::transfer(Operation& operation) noexcept {
         break;
       case Operation::Kind::send_datagram:
         count = send_one(operation);
+        break;
+      case Operation::Kind::receive_datagrams:
+        count = Batch(operation).receive(operation.handle);
+        break;
+      case Operation::Kind::send_datagrams:
+        count = Batch(operation).send(operation.handle);
         break;
       default:
         count = send_part_of_file(operation);

@@ -13,6 +13,13 @@ namespace clearway {
 using Handle = int;
 inline constexpr Handle no_handle = -1;
 
+// One of several datagrams.
+struct DatagramSlot {
+  iovec piece{};         // where its bytes are, or go
+  Address address;       // the sender; or the target, empty for the peer
+  std::size_t size = 0;  // when received: its whole length
+};
+
 // Where in an open file of the operating system to begin.
 struct FileRegion {
   int descriptor = -1;
@@ -37,6 +44,9 @@ class Operation : public ListNode<Operation> {
     receive_datagram,
     // The pieces at `vectors` as one datagram to `address`, or to the peer when it is null.
     send_datagram,
+    // Several with one call: the `size` DatagramSlots at `data`; result: how many, at least one.
+    receive_datagrams,
+    send_datagrams,
     // At most `size` bytes of the FileRegion at `data`; result: bytes taken, 0 when the file ends
     // before the region begins. Not through transports.
     send_file,

@@ -123,20 +123,18 @@ void SimulatedDriver::send_datagram(Operation& operation, Socket& socket) {
     bytes.append(static_cast<const char*>(operation.vectors[index].iov_base),
                  operation.vectors[index].iov_len);
   }
-  const Address target = operation.address != nullptr ? *operation.address : socket.remote;
-  operation.result = static_cast<std::int64_t>(bytes.size());
-  if (socket.error != 0) {
-    operation.result = -std::exchange(socket.error, 0);
-  } else if (operation.address == nullptr && !socket.connected) {
-    operation.result = -EDESTADDRREQ;
-  } else if (target.family() != socket.family) {
-    operation.result = -EAFNOSUPPORT;
-  } else if (bytes.size() > longest_datagram) {
-    operation.result = -EMSGSIZE;
-  } else if (is_broadcast(target) && !socket.broadcast) {
-    operation.result = -EACCES;
-  }
-  if (operation.result < 0) return;
+  operation.result = dispatch_datagram(socket, operation.address, std::move(bytes));
+}
+
+// Gives the datagram's length, or why it cannot be sent.
+std::int64_t SimulatedDriver::dispatch_datagram(Socket& socket, const Address* to,
+                                                std::string bytes) {
+  const Address target = to != nullptr ? *to : socket.remote;
+  if (socket.error != 0) return -std::exchange(socket.error, 0);
+  if (to == nullptr && !socket.connected) return -EDESTADDRREQ;
+  if (target.family() != socket.family) return -EAFNOSUPPORT;
+  if (bytes.size() > longest_datagram) return -EMSGSIZE;
+  if (is_broadcast(target) && !socket.broadcast) return -EACCES;
   if (socket.local.port() == 0) socket.local = any_of(socket.family, next_port_++);
   Address from = socket.local;
   if (is_wildcard(from)) {
@@ -148,6 +146,45 @@ void SimulatedDriver::send_datagram(Operation& operation, Socket& socket) {
     at(now_ + latency(), [this, sender = socket.handle, from, target, bytes] {
       arrive_datagram(sender, from, target, bytes);
     });
+  }
+  return static_cast<std::int64_t>(bytes.size());
+}
+
+bool SimulatedDriver::attempt_receive_datagrams(Operation& operation, Socket& socket) {
+  auto* const slots = static_cast<DatagramSlot*>(operation.data);
+  const std::size_t most = chance(options_.short_transfers) ? 1 : operation.size;
+  if (socket.error != 0) {
+    operation.result = -std::exchange(socket.error, 0);
+    return true;
+  }
+  std::size_t count = 0;
+  for (; count < most && !socket.messages.empty(); ++count) {
+    const Message message = std::move(socket.messages.front());
+    socket.messages.pop_front();
+    DatagramSlot& slot = slots[count];
+    const std::size_t size = std::min(slot.piece.iov_len, message.bytes.size());
+    if (size > 0) std::memcpy(slot.piece.iov_base, message.bytes.data(), size);
+    slot.address = message.from;
+    slot.size = message.bytes.size();
+  }
+  operation.result = static_cast<std::int64_t>(count);
+  return count > 0;
+}
+
+void SimulatedDriver::send_datagrams(Operation& operation, Socket& socket) {
+  const auto* const slots = static_cast<const DatagramSlot*>(operation.data);
+  const std::size_t most = chance(options_.short_transfers) ? 1 : operation.size;
+  operation.result = 0;
+  for (std::size_t index = 0; index < most; ++index) {
+    const DatagramSlot& slot = slots[index];
+    std::string bytes(static_cast<const char*>(slot.piece.iov_base), slot.piece.iov_len);
+    const Address* const to = slot.address.size() == 0 ? nullptr : &slot.address;
+    const std::int64_t sent = dispatch_datagram(socket, to, std::move(bytes));
+    if (sent < 0) {
+      if (index == 0) operation.result = sent;
+      return;
+    }
+    ++operation.result;
   }
 }
 

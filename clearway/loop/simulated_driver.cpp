@@ -126,6 +126,11 @@ bool SimulatedDriver::attempt(Operation& operation, Socket& socket) {
     case Operation::Kind::send_datagram:
       send_datagram(operation, socket);
       return true;
+    case Operation::Kind::receive_datagrams:
+      return attempt_receive_datagrams(operation, socket);
+    case Operation::Kind::send_datagrams:
+      send_datagrams(operation, socket);
+      return true;
     case Operation::Kind::send_file:
       return attempt_send_file(operation, socket);
     case Operation::Kind::connect:
@@ -187,7 +192,7 @@ bool SimulatedDriver::attempt_send_file(Operation& operation, Socket& socket) {
   std::string bytes(std::min(operation.size, options_.buffer_capacity), '\0');
   const ssize_t count =
       ::pread(region.descriptor, bytes.data(), bytes.size(), static_cast<off_t>(region.offset));
-  operation.result = count < 0 ? -errno : count;
+  operation.result = count < 0 ? -EINVAL : count;  // as sendfile(2) says of what it cannot read
   if (count <= 0) return true;
   bytes.resize(static_cast<std::size_t>(count));
   return send_bytes(operation, socket, std::move(bytes));

@@ -104,7 +104,10 @@ class SimulatedDriver final : public Driver {
   void deliver(Socket& from, std::string bytes, bool end, bool reset);
   Socket* listener_for(const Address& address) noexcept;
   bool attempt_receive_datagram(Operation& operation, Socket& socket);
+  bool attempt_receive_datagrams(Operation& operation, Socket& socket);
   void send_datagram(Operation& operation, Socket& socket);
+  void send_datagrams(Operation& operation, Socket& socket);
+  std::int64_t dispatch_datagram(Socket& socket, const Address* to, std::string bytes);
   void arrive_datagram(Handle sender, const Address& from, const Address& target,
                        const std::string& bytes);
   bool takes_datagram(const Socket& socket, const Address& from, const Address& target) const;

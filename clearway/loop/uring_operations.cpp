@@ -114,6 +114,8 @@ bool UringDriver::attempt(Operation& operation, Entry& socket) {
       return false;
     case Operation::Kind::receive_datagram:
     case Operation::Kind::send_datagram:
+    case Operation::Kind::receive_datagrams:
+    case Operation::Kind::send_datagrams:
     case Operation::Kind::send_file:
       return transfer(operation);
   }
@@ -153,10 +155,12 @@ void UringDriver::begin(Operation& operation, Entry& socket) {
       break;
     case Operation::Kind::writable:
     case Operation::Kind::send_datagram:
+    case Operation::Kind::send_datagrams:
     case Operation::Kind::send_file:
       begin_poll(operation, socket.writing);
       break;
     case Operation::Kind::receive_datagram:
+    case Operation::Kind::receive_datagrams:
       begin_poll(operation, socket.reading);
       break;
     case Operation::Kind::send:

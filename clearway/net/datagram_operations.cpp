@@ -17,15 +17,43 @@ namespace {
 // receive's memory right before it completes, so that all sockets of a loop can share one.
 class DatagramScratch final : public LoopService {
  public:
+  static constexpr std::size_t slot_size = 2048;
+  static constexpr std::size_t slot_count = 32;
+  static constexpr std::size_t size = slot_size * slot_count;
+  static_assert(size >= Datagram::longest);
+
   explicit DatagramScratch(Loop&) {}
   [[nodiscard]] char* memory() {
-    if (memory_ == nullptr) memory_ = std::make_unique_for_overwrite<char[]>(Datagram::longest);
+    if (memory_ == nullptr) memory_ = std::make_unique_for_overwrite<char[]>(size);
     return memory_.get();
+  }
+  [[nodiscard]] DatagramSlot* slots() {
+    if (slots_ == nullptr) {
+      slots_ = std::make_unique<DatagramSlot[]>(slot_count);
+      for (std::size_t index = 0; index < slot_count; ++index) {
+        slots_[index].piece = {memory() + index * slot_size, slot_size};
+      }
+    }
+    return slots_.get();
   }
 
  private:
   std::unique_ptr<char[]> memory_;
+  std::unique_ptr<DatagramSlot[]> slots_;
 };
+
+// As people write it: ::ffff:a.b.c.d is an IPv4 address (RFC 4291 section 2.5.5.2).
+Address plain(const Address& address) noexcept {
+  if (address.family() != AF_INET6) return address;
+  sockaddr_in6 v6{};
+  std::memcpy(&v6, address.data(), sizeof v6);
+  if (!IN6_IS_ADDR_V4MAPPED(&v6.sin6_addr)) return address;
+  sockaddr_in v4{};
+  v4.sin_family = AF_INET;
+  v4.sin_port = v6.sin6_port;
+  std::memcpy(&v4.sin_addr, &v6.sin6_addr.s6_addr[12], sizeof v4.sin_addr);
+  return Address::from_system(reinterpret_cast<sockaddr*>(&v4), sizeof v4);
+}
 
 std::string_view advice(int code) {
   switch (code) {
@@ -75,18 +103,16 @@ void DatagramAwaiter::fail_receive() const {
        static_cast<int>(-result));
 }
 
-void DatagramAwaiter::fail_send(std::size_t bytes) const {
-  const Address target = address != nullptr ? sender() : socket_.peer();
+void DatagramAwaiter::fail_send(std::size_t bytes, const Address& target) const {
+  const Address shown = target.size() == 0 ? socket_.peer() : plain(target);
   fail(NetPhase::write,
-       target.size() == 0 ? fmt::format("cannot send {} bytes", bytes)
-                          : fmt::format("cannot send {} bytes to {}", bytes, target.to_string()),
+       shown.size() == 0 ? fmt::format("cannot send {} bytes", bytes)
+                         : fmt::format("cannot send {} bytes to {}", bytes, shown.to_string()),
        static_cast<int>(-result));
 }
 
-// An IPv4 address is ::ffff:a.b.c.d to a socket of IPv6 (RFC 4291 section 2.5.5.2).
-void DatagramAwaiter::set_target(const Address& target) noexcept {
-  address_ = target;
-  if (socket_.family_ != AF_INET6 || target.family() != AF_INET) return;
+Address DatagramAwaiter::as_target(const Address& target) const noexcept {
+  if (socket_.family_ != AF_INET6 || target.family() != AF_INET) return target;
   sockaddr_in v4{};
   std::memcpy(&v4, target.data(), sizeof v4);
   sockaddr_in6 v6{};
@@ -94,26 +120,14 @@ void DatagramAwaiter::set_target(const Address& target) noexcept {
   v6.sin6_port = v4.sin_port;
   v6.sin6_addr.s6_addr[10] = v6.sin6_addr.s6_addr[11] = 0xFF;
   std::memcpy(&v6.sin6_addr.s6_addr[12], &v4.sin_addr, sizeof v4.sin_addr);
-  address_ = Address::from_system(reinterpret_cast<sockaddr*>(&v6), sizeof v6);
-}
-
-Address DatagramAwaiter::sender() const noexcept {
-  if (address_.family() != AF_INET6) return address_;
-  sockaddr_in6 v6{};
-  std::memcpy(&v6, address_.data(), sizeof v6);
-  if (!IN6_IS_ADDR_V4MAPPED(&v6.sin6_addr)) return address_;
-  sockaddr_in v4{};
-  v4.sin_family = AF_INET;
-  v4.sin_port = v6.sin6_port;
-  std::memcpy(&v4.sin_addr, &v6.sin6_addr.s6_addr[12], sizeof v4.sin_addr);
-  return Address::from_system(reinterpret_cast<sockaddr*>(&v4), sizeof v4);
+  return Address::from_system(reinterpret_cast<sockaddr*>(&v6), sizeof v6);
 }
 
 DatagramSize ReceiveIntoAwaiter::await_resume() {
   throw_if_cancelled();
   if (result < 0) fail_receive();
   const auto whole = static_cast<std::size_t>(result);
-  return {.stored = std::min(whole, size), .size = whole, .from = sender()};
+  return {.stored = std::min(whole, size), .size = whole, .from = plain(address_)};
 }
 
 ReceiveDatagramAwaiter::ReceiveDatagramAwaiter(UdpSocket& socket, std::size_t most) noexcept
@@ -134,7 +148,7 @@ void ReceiveDatagramAwaiter::ended() noexcept {
 Datagram ReceiveDatagramAwaiter::await_resume() {
   throw_if_cancelled();
   if (result < 0) fail_receive();
-  return {std::move(bytes_), static_cast<std::size_t>(result), sender()};
+  return {std::move(bytes_), static_cast<std::size_t>(result), plain(address_)};
 }
 
 SendViewAwaiter::SendViewAwaiter(UdpSocket& socket, std::string_view bytes,
@@ -144,13 +158,55 @@ SendViewAwaiter::SendViewAwaiter(UdpSocket& socket, std::string_view bytes,
   vectors = &piece_;
   vector_count = 1;
   if (target.size() == 0) return;
-  set_target(target);
+  address_ = as_target(target);
   address = &address_;
 }
 
 void SendViewAwaiter::await_resume() const {
   throw_if_cancelled();
-  if (result < 0) fail_send(piece_.iov_len);
+  if (result < 0) fail_send(piece_.iov_len, address_);
+}
+
+ReceiveManyAwaiter::ReceiveManyAwaiter(UdpSocket& socket) noexcept : DatagramAwaiter(socket) {
+  kind = Kind::receive_datagrams;
+  size = DatagramScratch::slot_count;
+  if (Loop* const loop = Loop::current_or_null()) data = loop->service<DatagramScratch>().slots();
+}
+
+void ReceiveManyAwaiter::ended() noexcept {
+  if (result < 0) return;
+  datagrams_.reserve(static_cast<std::size_t>(result));
+  const auto* const slots = static_cast<const DatagramSlot*>(data);
+  for (const DatagramSlot& slot : std::span(slots, static_cast<std::size_t>(result))) {
+    const auto* const bytes = static_cast<const char*>(slot.piece.iov_base);
+    datagrams_.emplace_back(std::string(bytes, std::min(slot.size, slot.piece.iov_len)), slot.size,
+                            plain(slot.address));
+  }
+}
+
+std::vector<Datagram> ReceiveManyAwaiter::await_resume() {
+  throw_if_cancelled();
+  if (result < 0) fail_receive();
+  return std::move(datagrams_);
+}
+
+SendManyAwaiter::SendManyAwaiter(UdpSocket& socket,
+                                 std::span<const OutgoingDatagram> datagrams) noexcept
+    : DatagramAwaiter(socket) {
+  kind = Kind::send_datagrams;
+  data = slots_.data();
+  size = std::min(datagrams.size(), most);
+  for (std::size_t index = 0; index < size; ++index) {
+    const std::string_view bytes = datagrams[index].data;
+    slots_[index].piece = {const_cast<char*>(bytes.data()), bytes.size()};
+    slots_[index].address = as_target(datagrams[index].target);
+  }
+}
+
+std::size_t SendManyAwaiter::await_resume() const {
+  throw_if_cancelled();
+  if (result < 0) fail_send(slots_[0].piece.iov_len, slots_[0].address);
+  return static_cast<std::size_t>(result);
 }
 
 }  // namespace clearway::detail

@@ -3,11 +3,13 @@
 // What UdpSocket's operations give: descriptions that are awaited, and their awaiters, which hold
 // the driver's operation and live in the awaiting frame.
 
+#include <array>
 #include <cstddef>
 #include <span>
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include <clearway/net/error.hpp>
 #include <clearway/net/socket_awaiter.hpp>
@@ -41,6 +43,13 @@ struct DatagramSize {
   [[nodiscard]] bool truncated() const noexcept { return stored < size; }
 };
 
+// A datagram to be sent: its bytes must live until that has been awaited. Without a target it goes
+// to the peer.
+struct OutgoingDatagram {
+  std::string_view data;
+  Address target = {};
+};
+
 namespace detail {
 
 class DatagramAwaiter : public SocketAwaiter {
@@ -50,10 +59,9 @@ class DatagramAwaiter : public SocketAwaiter {
 
   bool start(PromiseBase& frame, NetPhase phase);
   [[noreturn]] void fail_receive() const;
-  [[noreturn]] void fail_send(std::size_t bytes) const;
-  // The awaiter's own address as the socket's family has it, and back.
-  void set_target(const Address& target) noexcept;
-  [[nodiscard]] Address sender() const noexcept;
+  [[noreturn]] void fail_send(std::size_t bytes, const Address& target) const;
+  // An address as the socket's family has it.
+  [[nodiscard]] Address as_target(const Address& target) const noexcept;
 
   UdpSocket& socket_;
   Address address_;
@@ -87,6 +95,37 @@ class ReceiveDatagramAwaiter final : public DatagramAwaiter {
   void ended() noexcept override;
 
   std::string bytes_;
+};
+
+class ReceiveManyAwaiter final : public DatagramAwaiter {
+ public:
+  explicit ReceiveManyAwaiter(UdpSocket& socket) noexcept;
+  template <class P>
+  bool await_suspend(std::coroutine_handle<P> handle) {
+    return start(handle.promise(), NetPhase::read);
+  }
+  std::vector<Datagram> await_resume();
+
+ private:
+  void ended() noexcept override;
+
+  std::vector<Datagram> datagrams_;
+};
+
+// Sends some of them, with one call.
+class SendManyAwaiter final : public DatagramAwaiter {
+ public:
+  SendManyAwaiter(UdpSocket& socket, std::span<const OutgoingDatagram> datagrams) noexcept;
+  template <class P>
+  bool await_suspend(std::coroutine_handle<P> handle) {
+    return start(handle.promise(), NetPhase::write);
+  }
+  std::size_t await_resume() const;
+
+ private:
+  static constexpr std::size_t most = 32;
+
+  std::array<DatagramSlot, most> slots_;
 };
 
 class SendViewAwaiter : public DatagramAwaiter {
@@ -134,6 +173,26 @@ class [[nodiscard("co_await it")]] ReceiveIntoOperation {
  private:
   UdpSocket* socket_;
   std::span<char> into_;
+};
+
+class [[nodiscard("co_await it")]] ReceiveManyOperation {
+ public:
+  explicit ReceiveManyOperation(UdpSocket& socket) noexcept : socket_(&socket) {}
+  ReceiveManyAwaiter operator co_await() const noexcept { return ReceiveManyAwaiter(*socket_); }
+
+ private:
+  UdpSocket* socket_;
+};
+
+class [[nodiscard("co_await it")]] SendManyOperation {
+ public:
+  SendManyOperation(UdpSocket& socket, std::span<const OutgoingDatagram> datagrams) noexcept
+      : socket_(&socket), datagrams_(datagrams) {}
+  SendManyAwaiter operator co_await() const noexcept { return {*socket_, datagrams_}; }
+
+ private:
+  UdpSocket* socket_;
+  std::span<const OutgoingDatagram> datagrams_;
 };
 
 class [[nodiscard("co_await it")]] SendViewOperation {

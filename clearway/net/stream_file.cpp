@@ -96,13 +96,17 @@ class Stream::FileTurn {
 
 Task<> Stream::send_descriptor(int descriptor, std::string path, std::uint64_t offset,
                                std::uint64_t length) {
+  if (descriptor < 0) {
+    throw UsageError(fmt::format("send_file() needs an open file, and \"{}\" is closed", path));
+  }
   const FileTurn turn(*this);
+  bool copies = transport_ != nullptr;
   std::uint64_t sent = 0;
   std::uint64_t in_memory = 0;
   while (sent < length) {
     const std::uint64_t left = length - sent;
     std::size_t count = 0;
-    if (transport_ != nullptr) {
+    if (copies) {
       const auto most = static_cast<std::size_t>(std::min<std::uint64_t>(left, 64 * 1024));
       const std::string piece = co_await detail::read_file_piece(descriptor, offset + sent, most);
       co_await detail::WritePieceOperation(*this, piece);
@@ -115,7 +119,12 @@ Task<> Stream::send_descriptor(int descriptor, std::string path, std::uint64_t o
       }
       const auto most = static_cast<std::size_t>(in_memory - sent);
       const FileRegion region{.descriptor = descriptor, .offset = offset + sent};
-      count = co_await detail::SendFileOperation(*this, region, most);
+      const auto taken = co_await detail::SendFileOperation(*this, region, most);
+      if (!taken) {
+        copies = true;
+        continue;
+      }
+      count = *taken;
     }
     if (count == 0) detail::throw_file_cut_short(path, peer_.to_string(), sent, length);
     sent += count;

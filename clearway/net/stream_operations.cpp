@@ -191,8 +191,9 @@ void SendFileAwaiter::ended() noexcept {
   if (result > 0) stream_.bytes_written_ += static_cast<std::uint64_t>(result);
 }
 
-std::size_t SendFileAwaiter::await_resume() {
+std::optional<std::size_t> SendFileAwaiter::await_resume() {
   throw_if_cancelled();
+  if (result == -EINVAL || result == -ENOSYS || result == -EOPNOTSUPP) return std::nullopt;
   if (result < 0) fail(NetPhase::write);
   return static_cast<std::size_t>(result);
 }

@@ -5,6 +5,7 @@
 
 #include <array>
 #include <cstddef>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -118,8 +119,9 @@ class SendFileAwaiter final : public StreamAwaiter {
   bool await_suspend(std::coroutine_handle<P> handle) {
     return start(handle.promise());
   }
-  // How many bytes were sent; 0 when the file has none there.
-  std::size_t await_resume();
+  // How many bytes were sent; 0 when the file has none there, nothing when the kernel cannot send
+  // such a file.
+  std::optional<std::size_t> await_resume();
 
  private:
   bool start(PromiseBase& frame);

@@ -137,6 +137,13 @@ Task<> UdpSocket::send_to(std::string data, std::string host, std::uint16_t port
   co_await send_view_to(data, *target);
 }
 
+Task<> UdpSocket::send_many(std::vector<OutgoingDatagram> datagrams) {
+  const std::span<const OutgoingDatagram> all = datagrams;
+  for (std::size_t sent = 0; sent < all.size();) {
+    sent += co_await detail::SendManyOperation(*this, all.subspan(sent));
+  }
+}
+
 void UdpSocket::change_membership(std::string_view group, const std::string& interface,
                                   bool member) {
   const Address address = group_address(group);

@@ -21,6 +21,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include <clearway/loop/address.hpp>
 #include <clearway/net/datagram_operations.hpp>
@@ -71,6 +72,12 @@ class UdpSocket {
   // there are more than `most`.
   [[nodiscard]] Task<std::string> receive(std::size_t most = Datagram::longest);
 
+  // All that have come, at least one and at most 32, with one system call: for those who get many.
+  // 2,048 bytes of each are kept.
+  [[nodiscard]] detail::ReceiveManyOperation receive_many() noexcept {
+    return detail::ReceiveManyOperation(*this);
+  }
+
   // Sends one datagram. It has been taken by the kernel then, and nothing more is known of it.
   [[nodiscard]] detail::SendDatagramOperation send_to(std::string data, Address target) noexcept {
     return {*this, std::move(data), target};
@@ -89,6 +96,10 @@ class UdpSocket {
   [[nodiscard]] detail::SendViewOperation send_view(std::string_view data) noexcept {
     return {*this, data};
   }
+
+  // Sends all, with one system call for 32 of them. When it fails, or is cancelled, those before
+  // have been sent. What `datagrams` refers to must live until it has been awaited.
+  [[nodiscard]] Task<> send_many(std::vector<OutgoingDatagram> datagrams);
 
   // Receives what is sent to the multicast group ("239.1.2.3", "ff02::fb") from now on, until
   // leave() or close(). `interface` is the name of one ("eth0"); empty: the system chooses. The

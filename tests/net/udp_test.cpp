@@ -134,6 +134,49 @@ TEST(Udp, ASendHearsOfTheOneBefore) {
   });
 }
 
+TEST(Udp, ManyWithOneCall) {
+  over_both([]() -> Task<> {
+    UdpSocket server = bind_udp("127.0.0.1", 0);
+    UdpSocket client = co_await connect_udp(server.local());
+    std::vector<std::string> texts;
+    for (int number = 0; number < 70; ++number) texts.push_back("number " + std::to_string(number));
+    texts.emplace_back();
+    texts.push_back(std::string(3000, 'x'));
+    std::vector<OutgoingDatagram> questions;
+    for (const std::string& text : texts) questions.push_back({text});
+    co_await client.send_many(questions);
+    co_await sleep(3ms);  // all have come
+    std::multiset<std::string> got;
+    std::size_t most = 0;
+    while (got.size() < texts.size()) {
+      const std::vector<Datagram> some = co_await server.receive_many();
+      EXPECT_FALSE(some.empty());
+      most = std::max(most, some.size());
+      std::vector<OutgoingDatagram> answers;
+      for (const Datagram& datagram : some) {
+        EXPECT_EQ(datagram.truncated(), datagram.size == 3000);
+        EXPECT_EQ(datagram.data.size(), std::min<std::size_t>(datagram.size, 2048));
+        got.insert(datagram.truncated() ? texts.back() : datagram.data);
+        answers.push_back({.data = "answer", .target = datagram.from});
+      }
+      co_await server.send_many(answers);
+    }
+    EXPECT_EQ(got, std::multiset<std::string>(texts.begin(), texts.end()));
+    EXPECT_GT(most, 1U);
+    for (std::size_t count = 0; count < texts.size(); ++count) {
+      const std::string answer = co_await client.receive();
+      EXPECT_EQ(answer, "answer");
+    }
+    const std::string text = co_await failure_of([&]() -> Task<> {
+      std::vector<OutgoingDatagram> nowhere{{"x"}};
+      co_await server.send_many(nowhere);
+    });
+    EXPECT_EQ(text,
+              "cannot send 1 bytes: Destination address required; say where to with send_to(), or "
+              "make the socket with connect_udp()");
+  });
+}
+
 TEST(Udp, FindsHostsByName) {
   over_both([]() -> Task<> {
     UdpSocket server = bind_udp("127.0.0.1", 0);
@@ -258,9 +301,12 @@ TEST(Udp, CancellationLosesNoDatagram) {
     std::multiset<std::string> got;
     int sent = 0;
     const auto receive_some = [&]() -> Task<> {
-      for (int count = 0; count < 3; ++count) {
-        const Datagram datagram = co_await server.receive_from();
-        got.insert(datagram.data);
+      const Datagram datagram = co_await server.receive_from();
+      got.insert(datagram.data);
+      for (int count = 0; count < 2; ++count) {
+        const std::vector<Datagram> some = co_await server.receive_many();
+        for (const Datagram& one : some) got.insert(one.data);
+        if (got.size() == 5) break;
       }
     };
     const auto send_some = [&]() -> Task<> {

@@ -8,6 +8,7 @@
 #include <clearway/os/file.hpp>
 #include <tests/net/both.hpp>
 
+#include <cerrno>
 #include <string>
 
 namespace clearway {
@@ -162,15 +163,60 @@ TEST(SendFile, APeerThatHasGoneIsAnError) {
       50);
 }
 
+TEST(SendFile, NoSignalEndsTheProgramWhenThePeerHasGone) {
+  const TemporaryFile temporary(pattern(1000));
+  over_both(
+      [&]() -> Task<> {
+        StreamPair pair = stream_pair();
+        pair.second.close();
+        co_await sleep(2ms);
+        try {
+          for (int round = 0; round < 3; ++round) {
+            co_await pair.first.send_file(temporary, 0, 1000);
+          }
+          ADD_FAILURE() << "it was sent";
+        } catch (const NetError& error) {
+          EXPECT_TRUE(error.code() == EPIPE || error.code() == ECONNRESET) << error.code();
+        }
+      },
+      20);
+}
+
+template <class F>
+Task<std::string> failure_of(Stream& stream, F& file) {
+  try {
+    co_await stream.send_file(file, 0, 1);
+  } catch (const std::exception& error) {
+    co_return error.what();
+  }
+  co_return "nothing failed";
+}
+
+// What the kernel makes as it is read, it cannot send by itself.
+TEST(SendFile, FilesThatHaveToBeCopied) {
+  tests::on_real_drivers([]() -> Task<> {
+    Connected ends = co_await connected();
+    File file = co_await File::open("/proc/self/status");
+    co_await ends.client.send_file(file, 0, 5);
+    const std::string head = co_await ends.server.read_exactly(5);
+    EXPECT_EQ(head, "Name:");
+  });
+}
+
 TEST(SendFile, ADirectoryOrAClosedFileIsAnError) {
   over_both(
       []() -> Task<> {
         Connected ends = co_await connected();
         File closed;
-        EXPECT_THROW(co_await ends.client.send_file(closed, 0, 10), Error);
+        std::string text = co_await failure_of(ends.client, closed);
+        EXPECT_EQ(text, "send_file() needs an open file, and \"\" is closed");
+        File folder = co_await File::open("/tmp");
+        text = co_await failure_of(ends.client, folder);
+        EXPECT_EQ(text, "cannot read a file that is sent: Is a directory");
         ends.client.close();
         const TemporaryFile temporary("x");
-        EXPECT_THROW(co_await ends.client.send_file(temporary, 0, 1), NetError);
+        text = co_await failure_of(ends.client, temporary);
+        EXPECT_EQ(text, "cannot write to a stream that is closed");
       },
       20);
 }
