@@ -7,6 +7,7 @@
 #include <tests/loop/driver_world.hpp>
 
 #include <fcntl.h>
+#include <deque>
 #include <filesystem>
 
 namespace driver_tests {
@@ -211,9 +212,7 @@ class Flood {
   explicit Flood(UringDriver& driver)
       : driver_(driver), event_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
     for (int number = 0; number < count; ++number) {
-      Probe& probe =
-          *probes_.emplace_back(std::make_unique<Probe>(Operation::Kind::readable, event_.get()));
-      EXPECT_FALSE(driver.submit(probe));
+      EXPECT_FALSE(driver.submit(probes_.emplace_back(Operation::Kind::readable, event_.get())));
     }
     driver.wait(Instant::min());
   }
@@ -223,19 +222,23 @@ class Flood {
   }
   void end() {
     const Instant limit = after(driver_.now(), std::chrono::seconds(10));
-    for (const auto& probe : probes_) {
-      while (probe->completions == 0 && driver_.now() < limit) driver_.wait(limit);
-      ASSERT_EQ(probe->completions, 1);
+    for (const Probe& probe : probes_) {
+      while (probe.completions == 0 && driver_.now() < limit) driver_.wait(limit);
+      ASSERT_EQ(probe.completions, 1);
     }
     while (driver_.in_flight() > 0 && driver_.now() < limit) driver_.wait(Instant::min());
   }
 
  private:
+  class OwnProbe final : public Probe {
+   public:
+    using Probe::Probe;
+  };
   static constexpr int count = 5000;  // the queue has 4,096
 
   UringDriver& driver_;
   Descriptor event_;
-  std::vector<std::unique_ptr<Probe>> probes_;
+  std::deque<OwnProbe> probes_;  // which never moves them
 };
 
 // The completion of what was cancelled is not there when close() returns: the descriptor stays open

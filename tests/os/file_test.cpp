@@ -90,7 +90,10 @@ TEST_F(FileTest, ReadingFromMemoryStarvesNobody) {
     int turns = 0;
     bool ended = false;
     const auto others = [&]() -> Task<> {
-      for (; !ended; ++turns) co_await sleep(0ms);
+      while (!ended) {
+        co_await sleep(0ms);
+        ++turns;
+      }
     };
     const auto read = [&]() -> Task<> {
       for (int round = 0; round < 2000; ++round) {
