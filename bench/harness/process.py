@@ -78,10 +78,11 @@ class Server:
 
 @contextmanager
 def serving(peer: Peer, build: Path, cpu: int = MEASURED_CPU, prefix: tuple = (),
-            listening: str = "", **values):
+            listening: str = "", wait=wait_until_listening, **values):
     """Runs a server while the block runs. It must be one process that ends on SIGTERM.
 
-    `listening` goes to the line in nginx's configuration that says where it listens.
+    `listening` goes to the line in nginx's configuration that says where it listens; `wait` is
+    called with the process, its port and its name, and returns when it serves.
     """
     port = free_port()
     with tempfile.TemporaryDirectory(prefix="clearway-bench-") as scratch:
@@ -93,7 +94,7 @@ def serving(peer: Peer, build: Path, cpu: int = MEASURED_CPU, prefix: tuple = ()
                                    stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
                                    stderr=subprocess.DEVNULL)
         try:
-            wait_until_listening(process, port, peer.name)
+            wait(process, port, peer.name)
             yield Server(peer, process, port)
         finally:
             process.send_signal(signal.SIGTERM)

@@ -10,7 +10,8 @@ from pathlib import Path
 from .peers import BENCH, PYTHON
 
 PAGE = BENCH.parent / "docs/benchmarks.md"
-TITLES = {"server": "HTTP servers", "client": "HTTP clients", "primitives": "Tasks", "tls": "TLS"}
+TITLES = {"server": "HTTP servers", "client": "HTTP clients", "primitives": "Tasks", "tls": "TLS",
+          "udp": "Datagrams", "drivers": "epoll beside io_uring"}
 OPENING = """# Benchmarks
 
 Written by `./dev bench` (`bench/run`): do not edit, run it. Every part says when, where and with
