@@ -33,9 +33,10 @@ constexpr double mebibyte = 1024.0 * 1024;
 constexpr int workers = 24;
 constexpr Duration epoch = 2s;
 
+// What malloc() has given out, without the slabs of the frames: these grow with each new peak.
 double heap_in_use() {
   const struct mallinfo2 info = ::mallinfo2();
-  return static_cast<double>(info.uordblks + info.hblkhd) / mebibyte;
+  return static_cast<double>(info.uordblks + info.hblkhd - frame_memory::slab_bytes()) / mebibyte;
 }
 
 // The middle of the first and of the last third.
@@ -138,9 +139,11 @@ class Soak {
 
 void Soak::say(const std::string& levels) {
   said_ = seconds();
-  fmt::print("{:>5.0f} s  {}  done {:>7}  cancelled {:>7}  failed {}  memory {:.1f} MiB  {}\n",
-             said_, driver_, tally_.done, tally_.cancelled, tally_.failed,
-             static_cast<double>(bench::resident_bytes()) / mebibyte, levels);
+  fmt::print(
+      "{:>5.0f} s  {}  done {:>7}  cancelled {:>7}  failed {}  memory {:.1f} MiB  malloc {:.2f} "
+      "MiB  {}\n",
+      said_, driver_, tally_.done, tally_.cancelled, tally_.failed,
+      static_cast<double>(bench::resident_bytes()) / mebibyte, heap_in_use(), levels);
   std::fflush(stdout);
 }
 
@@ -233,7 +236,9 @@ int Soak::verdict() const {
              memory.late);
   fmt::print("given out by malloc(): {:.3f} MiB after the warm-up, {:.3f} MiB at the end\n",
              heap.early, heap.late);
-  const bool grew = heap.late > heap.early * 1.02 + 0.05 || memory.late > memory.early * 1.1 + 2;
+  fmt::print("slabs for frames: {:.3f} MiB\n",
+             static_cast<double>(frame_memory::slab_bytes()) / mebibyte);
+  const bool grew = heap.late > heap.early * 1.02 + 0.1 || memory.late > memory.early * 1.1 + 2;
   const bool good = !leaked_ && !grew && tally_.failed == 0 && tally_.done > 0;
   fmt::print("{}: {} for {:.0f} s: {} done, {} cancelled, {} failed{}{}\n", good ? "GOOD" : "BAD",
              driver_, seconds(), tally_.done, tally_.cancelled, tally_.failed,
@@ -265,6 +270,9 @@ int main(int count, char** arguments) {
                stderr);
     return 2;
   }
+  // A report on a blocked loop reads all symbols, which are then in the memory that is watched; and
+  // the machine may be slow.
+  ::setenv("CLEARWAY_SLOW", "off", 0);
   try {
     const auto length =
         std::chrono::duration_cast<clearway::Duration>(std::chrono::duration<double>(minutes * 60));
