@@ -4,6 +4,7 @@
 
 #include <clearway/base/error.hpp>
 #include <clearway/base/result.hpp>
+#include <clearway/inspect/tasks.hpp>
 #include <clearway/fiber/fiber.hpp>
 #include <clearway/loop/loop.hpp>
 #include <clearway/net/connect.hpp>

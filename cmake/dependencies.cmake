@@ -2,6 +2,7 @@
 
 find_package(Threads REQUIRED)
 find_package(fmt 9 REQUIRED)
+find_package(backtrace REQUIRED)
 find_package(nlohmann_json 3.11 REQUIRED)
 find_package(ZLIB REQUIRED)
 find_package(cares REQUIRED)
@@ -10,7 +11,7 @@ find_package(idn2 REQUIRED)
 find_package(Boost 1.74 REQUIRED COMPONENTS context)  # clearway::fiber
 
 # For examples, tests and benchmarks only. Whoever needs one that is absent is skipped and says so.
-if(CLEARWAY_EXAMPLES OR CLEARWAY_BENCH OR CLEARWAY_TESTS)
+if(CLEARWAY_EXAMPLES OR CLEARWAY_BENCH OR CLEARWAY_TESTS OR CLEARWAY_TOOLS)
   find_package(CURL QUIET)
   find_package(CLI11 QUIET)
 endif()

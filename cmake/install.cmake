@@ -18,6 +18,7 @@ write_basic_package_version_file(clearway-config-version.cmake COMPATIBILITY Sam
 install(FILES
   "${CMAKE_CURRENT_BINARY_DIR}/clearway-config.cmake"
   "${CMAKE_CURRENT_BINARY_DIR}/clearway-config-version.cmake"
+  "${PROJECT_SOURCE_DIR}/cmake/Findbacktrace.cmake"
   "${PROJECT_SOURCE_DIR}/cmake/Findcares.cmake"
   "${PROJECT_SOURCE_DIR}/cmake/Findidn2.cmake"
   DESTINATION "${package_dir}")

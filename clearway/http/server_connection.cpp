@@ -151,6 +151,7 @@ void ServerConnection::begin_exchange() {
   set_deadline(never);
   PromiseBase& frame = exchange_->begin();
   frame.parent = ParentLink(static_cast<Completion&>(*this));
+  if (PromiseBase* const serving = waiting_frame()) outer = ParentLink(*serving);
   frame.scope = &core_.scope();
   if (start_inline(frame)) finished(frame);
 }

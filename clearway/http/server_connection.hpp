@@ -44,7 +44,7 @@ class ServerConnection final : public ListNode<ServerConnection>,
   [[nodiscard]] Handle handle() const noexcept { return Operation::handle; }
   [[nodiscard]] const Address& peer() const noexcept { return peer_; }
   [[nodiscard]] bool closing() const noexcept { return closing_; }
-  [[nodiscard]] std::uint64_t count_request() noexcept { return ++requests_; }
+  [[nodiscard]] std::uint32_t count_request() noexcept { return ++requests_; }
 
   // Waits for bytes, unless it does already.
   void receive();
@@ -86,7 +86,7 @@ class ServerConnection final : public ListNode<ServerConnection>,
   ServerCore& core_;
   ServerExchange* exchange_ = nullptr;  // null while idle
   Instant deadline_ = never;
-  std::uint64_t requests_ = 0;
+  std::uint32_t requests_ = 0;
   bool queued_ = false;
   bool closing_ = false;
   TransportPointer transport_;  // null without TLS

@@ -66,10 +66,12 @@ std::string to_json(const TaskView& task) {
 }
 
 std::string to_json(const LoopView& loop) {
-  return fmt::format(
-      R"({{"thread":{},"driver":{},"busy":{},"turn_for":{},"changed":{},"tasks":{}}})", loop.thread,
-      quoted(loop.driver), loop.busy, seconds(loop.turn_for), loop.changed,
-      array(loop.tasks, [](const TaskView& task) { return to_json(task); }));
+  std::string text =
+      fmt::format(R"({{"thread":{},"driver":{},"busy":{},"turn_for":{},"activity":{})", loop.thread,
+                  quoted(loop.driver), loop.busy, seconds(loop.turn_for), quoted(loop.activity));
+  text += fmt::format(R"(,"changed":{},"tasks":)", loop.changed);
+  text += array(loop.tasks, [](const TaskView& task) { return to_json(task); });
+  return text + "}";
 }
 
 }  // namespace

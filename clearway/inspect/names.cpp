@@ -100,7 +100,8 @@ std::string short_name(std::string_view function) {
   std::size_t parameters = function.size();
   std::size_t name = 0;
   at_depth_zero(function, [&](std::size_t index, char character) {
-    if (character == '(') parameters = index;
+    const bool call_operator = function.substr(0, index).ends_with("operator");
+    if (character == '(' && !call_operator) parameters = index;
     if (character == ' ' && function.substr(0, index).find("operator") == std::string_view::npos) {
       name = index + 1;
     }

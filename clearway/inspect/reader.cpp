@@ -11,7 +11,7 @@
 namespace clearway::inspect {
 namespace {
 
-constexpr std::size_t most_nodes = 4'000'000;  // of one list: a torn one may be a ring
+constexpr std::size_t most_scopes = 10'000'000;
 
 std::int64_t monotonic_now() noexcept {
   timespec time{};
@@ -48,6 +48,22 @@ class LoopReader {
   }
 
  private:
+  // Visits a list, which may be torn: it ends where it bites its tail (Brent's algorithm).
+  template <class Visit>
+  void each(Address first, std::uint32_t next, Visit visit) {
+    Address mark = 0;
+    std::size_t steps = 0;
+    std::size_t until = 16;
+    for (Address node = first; node != 0 && node != mark; node = memory_.pointer(node + next)) {
+      if (++steps == until) {
+        mark = node;
+        steps = 0;
+        until *= 2;
+      }
+      visit(node);
+    }
+  }
+
   std::string driver_name(Address loop) {
     const std::string name = type_name(memory_, memory_.pointer(loop + at_.loop_driver));
     return short_driver_name(name);
@@ -69,8 +85,7 @@ class LoopReader {
   }
 
   void read_ready(Address loop) {
-    Address node = memory_.pointer(loop + at_.loop_ready);
-    for (std::size_t count = 0; node != 0 && count < most_nodes; ++count) {
+    each(memory_.pointer(loop + at_.loop_ready), at_.ready_next, [&](Address node) {
       const Address run = memory_.pointer(memory_.pointer(node));
       if (run == reinterpret_cast<Address>(root_.waiter_run)) {
         const Address frame = memory_.pointer(node + at_.waiter_frame) & ~Address{1};
@@ -81,8 +96,7 @@ class LoopReader {
         graph_.add(frame);
         graph_.mark(frame, TaskState::ready, std::nullopt, "");
       }
-      node = memory_.pointer(node + at_.ready_next);
-    }
+    });
   }
 
   Address frame_of_child(Address child) {
@@ -97,7 +111,7 @@ class LoopReader {
     while (!open.empty()) {
       const Address scope = open.back();
       open.pop_back();
-      if (scope == 0 || seen.size() > most_nodes || !seen.insert(scope).second) continue;
+      if (scope == 0 || seen.size() > most_scopes || !seen.insert(scope).second) continue;
       const auto flags = memory_.get<std::uint8_t>(scope + at_.scope_flags).value_or(0);
       constexpr std::uint8_t kind_bits = 3;
       constexpr std::uint8_t kind_child = 3;
@@ -106,24 +120,19 @@ class LoopReader {
         children_.push_back(frame_of_child(scope - at_.child_scope));
       }
       read_waiting(scope, (flags & cancelled) != 0);
-      Address inner = memory_.pointer(scope + at_.scope_children);
-      for (std::size_t count = 0; inner != 0 && count < most_nodes; ++count) {
-        open.push_back(inner);
-        inner = memory_.pointer(inner + at_.scope_next);
-      }
+      each(memory_.pointer(scope + at_.scope_children), at_.scope_next,
+           [&](Address inner) { open.push_back(inner); });
     }
   }
 
   void read_waiting(Address scope, bool cancelled) {
-    Address node = memory_.pointer(scope + at_.scope_waiting);
-    for (std::size_t count = 0; node != 0 && count < most_nodes; ++count) {
+    each(memory_.pointer(scope + at_.scope_waiting), at_.waiter_node_next, [&](Address node) {
       const Address waiter = node - at_.waiter_node;
       const Address frame = memory_.pointer(waiter + at_.waiter_frame) & ~Address{1};
       graph_.add(frame);
       graph_.mark(frame, cancelled ? TaskState::cancelled : TaskState::waiting, since(waiter),
                   short_awaiter_name(type_name(memory_, waiter)));
-      node = memory_.pointer(node + at_.waiter_node_next);
-    }
+    });
   }
 
   Memory& memory_;
@@ -148,6 +157,25 @@ std::string process_name(pid_t process) {
 }
 
 }  // namespace
+
+RunningTask read_running(Memory& memory, const Root& root, Address record) {
+  RunningTask running;
+  const Address loop = memory.pointer(record + root.offsets.record_loop);
+  FrameGraph graph(memory, root);
+  graph.add(memory.pointer(loop + root.offsets.loop_running));
+  std::vector<TaskView> tasks = graph.tasks();
+  while (!tasks.empty()) {  // one task in each other
+    const TaskView& task = tasks.front();
+    for (const FrameView& frame : task.frames) {
+      running.await_chain.insert(running.await_chain.begin(), frame);
+    }
+    running.name = fmt::format("\"{}\"", task.name);
+    if (task.name.empty()) running.name = short_name(task.frames.front().function);
+    std::vector<TaskView> inner = task.children;
+    tasks = std::move(inner);
+  }
+  return running;
+}
 
 std::optional<LoopView> read_loop(Memory& memory, const Root& root, Address record) {
   return LoopReader(memory, root, record).read();

@@ -8,7 +8,14 @@
 
 namespace clearway::inspect {
 
-// What a frame's task is and where it is in it, outwards: for the report of a stall.
+// What a loop runs now.
+struct RunningTask {
+  std::string name;                    // that it was given, or its function; "" between tasks
+  std::vector<FrameView> await_chain;  // the innermost first, through all who wait for it
+};
+RunningTask read_running(Memory& memory, const Root& root, Address record);
+
+// One loop; nullopt when there is none.
 std::optional<LoopView> read_loop(Memory& memory, const Root& root, Address record);
 
 // All loops. Each is read again while it changes under the reader, `attempts` times at most; who

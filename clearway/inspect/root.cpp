@@ -2,6 +2,7 @@
 
 #include <cstddef>
 
+#include <clearway/inspect/watchdog.hpp>
 #include <clearway/task/task_group.hpp>
 #include <clearway/task/waiter.hpp>
 
@@ -96,8 +97,8 @@ struct Layout {
 namespace {
 
 bool fill() noexcept {
-  const ProbeWaiter waiter;
-  const ProbeChild child;
+  const ProbeWaiter waiter{};
+  const ProbeChild child{};
   Root& root = clearway_debug_root;
   root.size = sizeof(Root);
   root.self = &root;
@@ -106,6 +107,7 @@ bool fill() noexcept {
   root.child_run = first_virtual(child);
   root.offsets = Layout::offsets(waiter, child);
   root.version = Root::current_version;
+  install_watchdog();
   return true;
 }
 

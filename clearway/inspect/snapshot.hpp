@@ -50,6 +50,7 @@ struct LoopView {
   bool busy = false;     // it runs tasks; otherwise it waits for something to do
   Duration turn_for{};   // how long ago its present or latest turn began
   int callbacks = 0;     // how many tasks had their share of this turn
+  std::string activity;  // of its thread while it is busy: "burns CPU"; "" where not asked
   bool changed = false;  // it went on while it was read: some of this may be older or gone
   std::vector<TaskView> tasks;
 };

@@ -127,6 +127,7 @@ std::string loop_line(const LoopView& loop) {
   std::string line = fmt::format("loop of thread {}, {}", loop.thread, loop.driver);
   line += loop.busy ? fmt::format(", has run tasks for {}", length)
                     : fmt::format(", waits; its latest turn began {} ago", length);
+  if (!loop.activity.empty()) line += "; it " + loop.activity;
   if (loop.changed) line += "; it went on while it was read";
   return line + "\n";
 }

@@ -15,8 +15,15 @@ class Guest::State final : public Completion {
     PromiseBase& promise = frame_.promise();
     promise.parent = ParentLink(*this);
     promise.scope = &scope;
+    loop.main_frame = &promise;
+    loop.root_scope = &scope;
+    const LoopRecord::Busy busy(loop.record(), loop.now());
     if (start_inline(promise)) end();
   }
+
+  State(const State&) = delete;
+  State& operator=(const State&) = delete;
+  ~State() { loop.main_frame = loop.root_scope = nullptr; }
 
   [[nodiscard]] bool done() const noexcept { return ended_ && !group.has_children(); }
 

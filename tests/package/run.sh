@@ -14,6 +14,9 @@ cmake -G Ninja -S "$here" -B "$work/build" -DCMAKE_PREFIX_PATH="$work/prefix" \
   -DCMAKE_CXX_COMPILER="${CLEARWAY_CXX:-g++}" >/dev/null
 cmake --build "$work/build"
 "$work/build/names" --help | grep -q '^Usage: names'
+if [[ -x $build/tools/clearway ]]; then  # it needs a package that not everybody has
+  "$work/prefix/bin/clearway" --help | grep -q pstree
+fi
 
 # An unknown component is refused with its name.
 sed 's/COMPONENTS http/COMPONENTS nosuch/' "$here/CMakeLists.txt" >"$work/CMakeLists.txt"
