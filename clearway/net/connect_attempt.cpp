@@ -6,6 +6,7 @@
 #include <netinet/in.h>
 #include <sys/socket.h>
 #include <clearway/loop/descriptor_limit.hpp>
+#include <clearway/net/deadline_operation.hpp>
 #include <clearway/net/error.hpp>
 
 namespace clearway::detail {
@@ -25,53 +26,6 @@ class HandleGuard {
 
  private:
   Handle handle_;
-};
-
-// Awaits the connection; gives 0 or a positive errno value, ETIMEDOUT when the time is over.
-class ConnectAwaiter final : public SocketAwaiter, private Timer {
- public:
-  ConnectAwaiter(Handle on, Address& target, Instant deadline) noexcept : deadline_(deadline) {
-    kind = Kind::connect;
-    handle = on;
-    address = &target;
-  }
-  template <class P>
-  bool await_suspend(std::coroutine_handle<P> frame) {
-    if (!begin(frame.promise())) return true;
-    const bool suspended = submit_operation();
-    if (pending) Loop::current().timers().set(*this, deadline_);
-    return suspended;
-  }
-  int await_resume() const {
-    throw_if_cancelled();
-    return static_cast<int>(-result);
-  }
-
- private:
-  void expired() override {
-    timed_out_ = true;
-    Loop::current().driver().cancel(*this);
-  }
-  void completed() override {
-    Loop::current().timers().cancel(*this);
-    if (timed_out_ && result == -ECANCELED) result = -ETIMEDOUT;
-    SocketAwaiter::completed();
-  }
-
-  Instant deadline_;
-  bool timed_out_ = false;
-};
-
-class ConnectOperation {
- public:
-  ConnectOperation(Handle handle, Address& target, Instant deadline) noexcept
-      : handle_(handle), target_(&target), deadline_(deadline) {}
-  ConnectAwaiter operator co_await() const noexcept { return {handle_, *target_, deadline_}; }
-
- private:
-  Handle handle_;
-  Address* target_;
-  Instant deadline_;
 };
 
 // Gives 0 or a positive errno value. The port is chosen when connecting: it may then serve several
@@ -105,7 +59,7 @@ Task<ConnectAttempt> attempt_connect(Address target, Instant deadline, ConnectOp
   if (options.local) result.code = come_from(handle.get(), *options.local, target);
   if (result.code != 0) co_return result;
   result.allowed = deadline - loop.now();
-  result.code = co_await ConnectOperation(handle.get(), target, deadline);
+  result.code = co_await DeadlineOperation::connect(handle.get(), target, deadline);
   if (result.code == 0) {
     if (options.no_delay && !target.is_unix()) loop.driver().set_no_delay(handle.get(), true);
     result.stream = Stream(handle.release(), target);

@@ -3,61 +3,13 @@
 #include <cerrno>
 
 #include <fmt/format.h>
-#include <clearway/net/socket_awaiter.hpp>
+#include <clearway/net/deadline_operation.hpp>
 #include <clearway/tls/core.hpp>
 #include <clearway/tls/transport.hpp>
 
 namespace clearway {
 
 namespace {
-
-// Awaits the end of the handshake; gives 0 or a positive errno value, ETIMEDOUT when the time is
-// over.
-class HandshakeAwaiter final : public detail::SocketAwaiter, private Timer {
- public:
-  HandshakeAwaiter(detail::TlsTransport& transport, Instant deadline) noexcept
-      : SocketAwaiter(&transport), transport_(transport), deadline_(deadline) {
-    kind = Kind::writable;
-    handle = transport.handle();
-  }
-  template <class P>
-  bool await_suspend(std::coroutine_handle<P> frame) {
-    if (!begin(frame.promise())) return true;
-    const bool suspended = submit_operation();
-    if (pending) Loop::current().timers().set(*this, deadline_);
-    return suspended;
-  }
-  int await_resume() const {
-    throw_if_cancelled();
-    return static_cast<int>(-result);
-  }
-
- private:
-  void expired() override {
-    timed_out_ = true;
-    transport_.cancel(*this);
-  }
-  void completed() override {
-    Loop::current().timers().cancel(*this);
-    if (timed_out_ && result == -ECANCELED) result = -ETIMEDOUT;
-    SocketAwaiter::completed();
-  }
-
-  detail::TlsTransport& transport_;
-  Instant deadline_;
-  bool timed_out_ = false;
-};
-
-class HandshakeOperation {
- public:
-  HandshakeOperation(detail::TlsTransport& transport, Instant deadline) noexcept
-      : transport_(&transport), deadline_(deadline) {}
-  HandshakeAwaiter operator co_await() const noexcept { return {*transport_, deadline_}; }
-
- private:
-  detail::TlsTransport* transport_;
-  Instant deadline_;
-};
 
 void require_open(const Stream& stream) {
   if (!stream.is_open()) {
@@ -84,7 +36,7 @@ Stream with_transport(Stream& stream, Make make) {
 Task<> shake_hands(Stream& stream, Duration allowed) {
   auto& transport = static_cast<detail::TlsTransport&>(*stream.transport());
   const Instant deadline = after(Loop::current().now(), allowed);
-  const int code = co_await HandshakeOperation(transport, deadline);
+  const int code = co_await detail::DeadlineOperation::writable(transport, deadline);
   if (code == ETIMEDOUT) {
     const double seconds = std::chrono::duration<double>(allowed).count();
     throw TlsError(NetPhase::handshake, TlsReason::timed_out,

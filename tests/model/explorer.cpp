@@ -159,16 +159,24 @@ bool run_once(const std::function<Program()>& make, std::vector<Fork>& path, int
               Outcome& outcome) {
   auto program = std::make_unique<Program>(make());
   auto run = std::make_unique<Run>(*program, path, preemptions);
-  if (run->go()) {
-    run->join();
-    program->check();
-    return true;
+  const auto abandon = [&] {
+    run->abandon();
+    // Its stuck threads still refer to both.
+    static_cast<void>(program.release());
+    static_cast<void>(run.release());
+  };
+  try {
+    if (run->go()) {
+      run->join();
+      program->check();
+      return true;
+    }
+  } catch (const std::logic_error&) {
+    abandon();
+    throw;
   }
   outcome.deadlock = run->order();
-  run->abandon();
-  // Its stuck threads still refer to both.
-  static_cast<void>(program.release());
-  static_cast<void>(run.release());
+  abandon();
   return false;
 }
 
