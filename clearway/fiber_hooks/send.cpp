@@ -47,21 +47,28 @@ struct Sending {
 
 // In a task: as much as goes at once; the rest blocks the loop, which is reported.
 ssize_t send_in_task(const Sending& sending, const msghdr& message, Pieces& rest) {
-  const ssize_t first = send_now(sending.descriptor, message, sending.flags, sending.write_to_any);
-  if (first < 0 && errno != EAGAIN) return first;
-  const std::size_t sent = first > 0 ? static_cast<std::size_t>(first) : 0;
-  rest.advance(sent);
-  if ((rest.left() == 0 && first >= 0) || non_blocking(sending.descriptor)) return first;
-  host().blocks(sending.call, sending.caller);
   msghdr part = message;
-  part.msg_iov = rest.data();
-  part.msg_iovlen = rest.count();
-  const ssize_t second =
+  ssize_t total = 0;
+  do {
+    part.msg_iov = rest.data();
+    part.msg_iovlen = rest.count();
+    const ssize_t count = send_now(sending.descriptor, part, sending.flags, sending.write_to_any);
+    if (count < 0 && errno != EAGAIN) return total > 0 ? total : count;
+    if (count < 0) break;
+    total += count;
+    rest.advance(static_cast<std::size_t>(count));
+    part.msg_control = nullptr;  // it went with the first part
+    part.msg_controllen = 0;
+    if (rest.left() == 0 || count == 0) return total;
+  } while (true);
+  if (non_blocking(sending.descriptor)) return total > 0 ? total : fail(EAGAIN);
+  host().blocks(sending.call, sending.caller);
+  const ssize_t last =
       sending.write_to_any
           ? real_writev(sending.descriptor, part.msg_iov, static_cast<int>(part.msg_iovlen))
           : real_sendmsg(sending.descriptor, &part, sending.flags);
-  if (second < 0) return first > 0 ? first : second;
-  return static_cast<ssize_t>(sent) + second;
+  if (last < 0) return total > 0 ? total : last;
+  return total + last;
 }
 
 ssize_t send_on_fiber(const Sending& sending, const msghdr& message, Pieces& rest) {

@@ -81,6 +81,9 @@ TEST_F(HooksBlocking, WhatDoesNotBlockIsNotReported) {
     EXPECT_EQ(Outcome(::recv(pair.near.get(), data, 8, MSG_DONTWAIT)), tests::failed(EAGAIN));
     pollfd one{pair.near.get(), POLLIN, 0};
     EXPECT_EQ(Outcome(::poll(&one, 1, 0)), gave(0));
+    tests::Pipe pipe;  // which has room for this, though it promises less
+    const std::string text(20'000, 'p');
+    EXPECT_EQ(Outcome(::write(pipe.in.get(), text.data(), text.size())), gave(20'000));
     ::fcntl(pair.near.get(), F_SETFL, O_NONBLOCK);
     EXPECT_EQ(Outcome(::recv(pair.near.get(), data, 8, 0)), tests::failed(EAGAIN));
     co_await sleep(1ms);

@@ -270,6 +270,7 @@ TEST(HooksCancel, ExhaustionOfChildren) {
         const auto finished = co_await stage.run(fiber::run(body));
         EXPECT_TRUE(waited || !finished.has_value());
         if (!waited && child > 0) {
+          const fiber::AllowBlocking it_has_ended;
           EXPECT_EQ(::waitpid(child, nullptr, 0), child);  // the child is still ours
         }
       },
