@@ -7,6 +7,7 @@
 #include <boost/context/detail/fcontext.hpp>
 #include <clearway/base/error.hpp>
 #include <clearway/base/log.hpp>
+#include <clearway/fiber/locks.hpp>
 #include <clearway/fiber/pool.hpp>
 #include <clearway/task/trace.hpp>
 
@@ -125,7 +126,7 @@ void Fiber::release() noexcept {
     }
   }
   if (storage_.capacity() > 0) std::vector<char>().swap(storage_);
-  this_fiber_thread.pool->release(*this);
+  if (this_fiber_thread.pool != nullptr) this_fiber_thread.pool->release(*this);
 }
 
 bool Fiber::start(PromiseBase& parent, Body body, void* argument) {
@@ -181,6 +182,7 @@ void await_on_fiber(Fiber& fiber, PromiseBase& child) {
   child.scope = fiber.promise().scope;
   if (fiber.abandoned()) throw Cancelled();
   if (start_inline(child)) return;
+  const HeldLocks held(fiber, "fiber::await");
   fiber.leave();
   if (fiber.abandoned()) throw Cancelled();
 }

@@ -14,6 +14,7 @@
 #include <clearway/fiber/host_attach.hpp>
 #include <clearway/fiber/locks.hpp>
 #include <clearway/fiber/parked.hpp>
+#include <clearway/fiber/pool.hpp>
 #include <clearway/fiber/wait.hpp>
 
 #include <atomic>
@@ -28,21 +29,25 @@ using detail::FiberWait;
 
 enum class Hooks { none, defective, in_force };
 std::atomic<Hooks> hooks = Hooks::none;
-// A child of fork() has our memory, and none of our loop: its calls are its own.
+// A child that a loop has forked has our memory, and none of the loop: its calls are its own. One
+// that is forked before may have a loop of its own.
 std::atomic<bool> forked = false;
+
+// Not in a forked child, and not when exit() was called on a fiber: the thread's own things go
+// first, and the functions that are called after them are on nobody's loop any more.
+bool is_fiber() noexcept {
+  return Fiber::current() != nullptr && detail::this_fiber_thread.pool != nullptr &&
+         !forked.load(std::memory_order_relaxed);
+}
 
 int place() noexcept {
   if (Fiber::current() != nullptr) {
-    return forked.load(std::memory_order_relaxed) ? FiberHost::elsewhere : FiberHost::on_fiber;
+    return is_fiber() ? FiberHost::on_fiber : FiberHost::elsewhere;
   }
   if (!detail::blocking_matters() || forked.load(std::memory_order_relaxed)) {
     return FiberHost::elsewhere;
   }
   return FiberHost::in_task;
-}
-
-bool is_fiber() noexcept {
-  return Fiber::current() != nullptr && !forked.load(std::memory_order_relaxed);
 }
 
 int wait(const char* call, const pollfd* descriptors, nfds_t count,
@@ -138,7 +143,9 @@ bool attach_hooks() noexcept {
       attach = reinterpret_cast<Attach>(::dlsym(RTLD_DEFAULT, "clearway_fiber_hooks_attach"));
     }
     if (attach == nullptr) return false;
-    ::pthread_atfork(nullptr, nullptr, [] { forked = true; });
+    ::pthread_atfork(nullptr, nullptr, [] {
+      if (Loop::current_or_null() != nullptr) forked = true;
+    });
     attach(&host);
     return true;
   }();

@@ -6,6 +6,7 @@
 #include <string_view>
 
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 #include <clearway/fiber/core.hpp>
 
@@ -21,7 +22,8 @@ struct sigaction before;
 // What can be called in a signal handler.
 void say(std::string_view text) noexcept {
   while (!text.empty()) {
-    const ssize_t count = ::write(STDERR_FILENO, text.data(), text.size());
+    // Not write(), which the hooks have: it might wait on the stack that has overflowed.
+    const long count = ::syscall(SYS_write, STDERR_FILENO, text.data(), text.size());
     if (count <= 0) return;
     text.remove_prefix(static_cast<std::size_t>(count));
   }

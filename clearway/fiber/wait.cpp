@@ -102,6 +102,7 @@ int FiberWait::refuse() noexcept {
 
 void FiberWait::pause(Duration length) noexcept {
   const OnBehalf on_behalf(fiber_);
+  const HeldLocks held(fiber_, call_);
   if (!fiber_.abandoned()) sleep_unscoped(length);
 }
 

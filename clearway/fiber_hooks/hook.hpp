@@ -12,6 +12,7 @@
 #include <cerrno>
 #include <cstddef>
 #include <cstdint>
+#include <ctime>
 
 #include <dlfcn.h>
 #include <clearway/fiber/host.hpp>
@@ -20,6 +21,9 @@
 #define CLEARWAY_HOOK extern "C" __attribute__((visibility("default"), used))
 // Who called the hook.
 #define CLEARWAY_CALLER __builtin_return_address(0)
+
+extern "C" __attribute__((weak)) void __asan_init();
+extern "C" __attribute__((weak)) void __tsan_init();
 
 namespace clearway::hooks {
 
@@ -40,12 +44,16 @@ class Real<R(Args...)> {
 
  private:
   Pointer find() const {
-    // A sanitizer's runtime intercepts the call; ours stands before it.
-    char intercepted[64] = "__interceptor_";
-    for (std::size_t index = 0; index < 48 && name_[index] != 0; ++index) {
-      intercepted[14 + index] = name_[index];
+    void* found = nullptr;
+    // A sanitizer's runtime intercepts the call; ours stands before it. Nobody else is asked: a
+    // search in vain allocates memory, for whose lock an allocator may have called us.
+    if (__asan_init != nullptr || __tsan_init != nullptr) {
+      char intercepted[64] = "__interceptor_";
+      for (std::size_t index = 0; index < 48 && name_[index] != 0; ++index) {
+        intercepted[14 + index] = name_[index];
+      }
+      found = ::dlsym(RTLD_DEFAULT, intercepted);
     }
-    void* found = ::dlsym(RTLD_DEFAULT, intercepted);
     if (found == nullptr) found = ::dlsym(RTLD_NEXT, name_);
     const auto pointer = reinterpret_cast<Pointer>(found);
     pointer_.store(pointer, std::memory_order_relaxed);
@@ -66,6 +74,15 @@ inline const FiberHost& host() noexcept { return *attached.load(std::memory_orde
 inline FiberHost::Place place() noexcept {
   const FiberHost* const there = attached.load(std::memory_order_relaxed);
   return there == nullptr ? FiberHost::elsewhere : static_cast<FiberHost::Place>(there->place());
+}
+
+// A century where the caller means for ever: sums with it are still numbers.
+constexpr std::int64_t nanoseconds(std::int64_t seconds, std::int64_t rest) noexcept {
+  constexpr std::int64_t century = 3'155'760'000;
+  return seconds >= century ? century * 1'000'000'000 : seconds * 1'000'000'000 + rest;
+}
+inline std::int64_t nanoseconds(const timespec& length) noexcept {
+  return nanoseconds(length.tv_sec, length.tv_nsec);
 }
 
 // -1, with errno set to `code`.

@@ -21,9 +21,6 @@ namespace {
 
 constexpr std::int64_t for_ever = -1;
 
-std::int64_t nanoseconds(const timespec& length) noexcept {
-  return std::int64_t{length.tv_sec} * 1'000'000'000 + length.tv_nsec;
-}
 std::int64_t from_milliseconds(int length) noexcept {
   return length < 0 ? for_ever : std::int64_t{length} * 1'000'000;
 }
@@ -209,8 +206,7 @@ CLEARWAY_HOOK int select(int count, fd_set* readers, fd_set* writers, fd_set* ot
   Sets sets(count, readers, writers, others);
   const std::int64_t start = host().now();
   const std::int64_t wanted =
-      length == nullptr ? for_ever
-                        : std::int64_t{length->tv_sec} * 1'000'000'000 + length->tv_usec * 1'000;
+      length == nullptr ? for_ever : nanoseconds(length->tv_sec, length->tv_usec * 1'000);
   const int ready = select_on_fiber("select", sets, wanted);
   if (length != nullptr) {  // Linux says how much is left (select(2))
     const std::int64_t left = std::max<std::int64_t>(0, wanted - (host().now() - start));

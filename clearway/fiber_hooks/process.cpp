@@ -4,6 +4,7 @@
 #include <string>
 
 #include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
@@ -61,10 +62,33 @@ pid_t wait_any(const char* call, pid_t process, int* status, int options, rusage
   return real_wait4(process, status, options, usage);
 }
 
+// The pool's threads take no signals, and a command inherits that: it is to have its caller's.
+class CallersSignals {
+ public:
+  static sigset_t present() noexcept {
+    sigset_t mask;
+    ::pthread_sigmask(SIG_SETMASK, nullptr, &mask);
+    return mask;
+  }
+  explicit CallersSignals(const sigset_t& mask) noexcept {
+    ::pthread_sigmask(SIG_SETMASK, &mask, &before_);
+  }
+  CallersSignals(const CallersSignals&) = delete;
+  CallersSignals& operator=(const CallersSignals&) = delete;
+  ~CallersSignals() { ::pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
+
+ private:
+  sigset_t before_;
+};
+
 struct Command {
   std::string line;
   int status = -1;
-  void operator()() noexcept { status = real_system(line.c_str()); }
+  sigset_t signals = CallersSignals::present();
+  void operator()() noexcept {
+    const CallersSignals now(signals);
+    status = real_system(line.c_str());
+  }
 };
 
 }  // namespace
@@ -112,7 +136,11 @@ CLEARWAY_HOOK FILE* popen(const char* command, const char* mode) {
   if (!is_for_fiber("popen", CLEARWAY_CALLER)) return real_popen(command, mode);
   int error = 0;
   FILE* stream = nullptr;
-  const auto open = [&] { stream = real_popen(command, mode); };
+  const sigset_t signals = CallersSignals::present();
+  const auto open = [&] {
+    const CallersSignals now(signals);
+    stream = real_popen(command, mode);
+  };
   if (call_in_thread(open, false, error) != nullptr) return stream;
   if (error == EAGAIN) return real_popen(command, mode);
   errno = error;

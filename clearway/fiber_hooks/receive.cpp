@@ -1,5 +1,7 @@
 // read, readv, recv, recvfrom, recvmsg, recvmmsg, and what a fortified program calls instead.
 
+#include <algorithm>
+
 #include <poll.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
@@ -69,12 +71,38 @@ ssize_t receive_all(const char* call, int descriptor, msghdr* message, int flags
 
 bool wants_all(int descriptor, int flags) {
   return (flags & MSG_WAITALL) != 0 && (flags & (MSG_DONTWAIT | MSG_PEEK | MSG_ERRQUEUE)) == 0 &&
-         place() == FiberHost::on_fiber && is_stream(descriptor) && !non_blocking(descriptor);
+         place() != FiberHost::elsewhere && is_stream(descriptor) && !non_blocking(descriptor);
+}
+
+// In a task the call is the kernel's, so that it gives what it gives elsewhere; it is reported
+// unless everything is there.
+ssize_t receive_all_in_task(const char* call, int descriptor, msghdr* message, int flags,
+                            const void* caller) {
+  std::size_t wanted = 0;
+  for (std::size_t index = 0; index < message->msg_iovlen; ++index) {
+    wanted += message->msg_iov[index].iov_len;
+  }
+  msghdr peek{};
+  peek.msg_iov = message->msg_iov;
+  peek.msg_iovlen = message->msg_iovlen;
+  const ssize_t present = real_recvmsg(descriptor, &peek, MSG_PEEK | MSG_DONTWAIT);
+  if (present != 0 && static_cast<std::size_t>(std::max<ssize_t>(present, 0)) < wanted) {
+    host().blocks(call, caller);
+  }
+  return real_recvmsg(descriptor, message, flags);
+}
+
+ssize_t receive_all_here(const char* call, int descriptor, msghdr* message, int flags,
+                         const void* caller) {
+  if (place() == FiberHost::on_fiber) return receive_all(call, descriptor, message, flags);
+  return receive_all_in_task(call, descriptor, message, flags, caller);
 }
 
 ssize_t receive_message(int descriptor, msghdr* message, int flags, const void* caller) {
   if ((flags & (MSG_DONTWAIT | MSG_ERRQUEUE)) != 0) return real_recvmsg(descriptor, message, flags);
-  if (wants_all(descriptor, flags)) return receive_all("recvmsg", descriptor, message, flags);
+  if (wants_all(descriptor, flags)) {
+    return receive_all_here("recvmsg", descriptor, message, flags, caller);
+  }
   return blocking_call(
       Patience("recvmsg", descriptor, POLLIN, SO_RCVTIMEO), "recvmsg", descriptor, caller,
       [&] { return real_recvmsg(descriptor, message, flags | MSG_DONTWAIT); },
@@ -93,7 +121,7 @@ ssize_t receive_from(const char* call, int descriptor, void* data, std::size_t s
     message.msg_iov = &piece;
     message.msg_iovlen = 1;
     if (from != nullptr) *from_size = 0;  // as the kernel has it for streams
-    return receive_all(call, descriptor, &message, flags);
+    return receive_all_here(call, descriptor, &message, flags, caller);
   }
   return blocking_call(
       Patience(call, descriptor, POLLIN, SO_RCVTIMEO), call, descriptor, caller,

@@ -93,7 +93,8 @@ ssize_t send_on_fiber(const Sending& sending, const msghdr& message, Pieces& res
     if (total == 0) return -1;
     break;
   }
-  host().spend();
+  // Not write(): it may be a signal handler's, in which no other fiber may run.
+  if (!sending.write_to_any) host().spend();
   return total;
 }
 

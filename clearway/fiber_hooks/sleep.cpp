@@ -17,9 +17,6 @@ constexpr std::int64_t second = 1'000'000'000;
 bool valid(const timespec& length) noexcept {
   return length.tv_sec >= 0 && length.tv_nsec >= 0 && length.tv_nsec < second;
 }
-std::int64_t nanoseconds(const timespec& length) noexcept {
-  return std::int64_t{length.tv_sec} * second + length.tv_nsec;
-}
 
 // 0, or what went wrong (ECANCELED), and how much was left then.
 int sleep_on_fiber(const char* call, std::int64_t length, std::int64_t* left = nullptr) {

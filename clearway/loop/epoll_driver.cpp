@@ -182,9 +182,14 @@ void EpollDriver::update_foreign(Handle handle, Entry& socket) noexcept {
   const std::uint64_t token = token_of(handle, socket.generation);
   epoll_event event{.events = wanted, .data = {.u64 = token}};
   const int control = socket.registered ? EPOLL_CTL_MOD : EPOLL_CTL_ADD;
-  const int failed = ::epoll_ctl(epoll_.get(), control, handle, &event);
-  if (failed != 0 && errno == EEXIST) ::epoll_ctl(epoll_.get(), EPOLL_CTL_MOD, handle, &event);
-  socket.registered = true;
+  int failed = ::epoll_ctl(epoll_.get(), control, handle, &event);
+  if (failed != 0 && errno == EEXIST) {
+    failed = ::epoll_ctl(epoll_.get(), EPOLL_CTL_MOD, handle, &event);
+  } else if (failed != 0 && errno == ENOENT) {
+    // Somebody has closed it, and its number is another descriptor's.
+    failed = ::epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, handle, &event);
+  }
+  socket.registered = failed == 0;
 }
 
 bool EpollDriver::submit(Operation& operation) {
