@@ -35,10 +35,13 @@ using Clock = std::chrono::steady_clock;
 struct Watched {
   LoopRecord* record = nullptr;
   std::uint64_t sequence = 0;
-  Duration busy{};                      // in the turn of this sequence
-  Duration next_report{};               // when it has been busy for so long
-  bool reported = false;                // in this turn
-  std::optional<ProcessorTimes> times;  // of its thread, when the turn was first met again
+  int callbacks = 0;
+  Duration turn{};                      // how long the turn of this sequence has taken
+  Duration call{};                      // and what it runs now, as far as that was seen
+  Duration next_report{};               // when that call has taken so long
+  bool call_reported = false;           // this call
+  bool turn_reported = false;           // anything of this turn
+  std::optional<ProcessorTimes> times;  // of its thread, when the call was first met again
   Duration watched{};                   // since then
 };
 
@@ -114,16 +117,20 @@ class Watchdog {
   std::optional<Draft> draft(Watched& watched, const WatchOptions& options);
   bool may_report(const WatchOptions& options);
   void hand_over();
+  void finish();
   void deliver(Draft& draft);
-  void set_sleeping(bool sleeping);
+  bool fall_asleep();
+  void ask_to_be_woken(bool ask);
 
   std::mutex mutex_;
   std::condition_variable changed_;
   bool woken_ = false;
-  pid_t process_ = 0;       // that the thread runs in: a fork has none
-  bool reporting_ = false;  // the second thread is there
+  std::atomic<pid_t> process_ = 0;  // that the thread runs in: a fork has none
+  bool reporting_ = false;          // the second thread is there
   std::condition_variable handed_over_;
   std::vector<Draft> handed_;
+  std::size_t undelivered_ = 0;
+  std::condition_variable delivered_;
   WatchOptions options_;
   StallCounts counts_;
 
@@ -180,7 +187,11 @@ void Watchdog::watch() {
 
 void Watchdog::hand_over() {
   const std::lock_guard lock(mutex_);
-  if (!reporting_) reporting_ = start_thread(&Watchdog::report);
+  if (!reporting_) {
+    reporting_ = start_thread(&Watchdog::report);
+    if (reporting_) std::atexit([] { Watchdog::instance().finish(); });
+  }
+  undelivered_ += drafts_.size();
   for (Draft& draft : drafts_) handed_.push_back(std::move(draft));
   drafts_.clear();
   handed_over_.notify_one();
@@ -196,32 +207,54 @@ void Watchdog::report() {
     lock.unlock();
     for (Draft& draft : drafts) deliver(draft);
     lock.lock();
+    undelivered_ -= drafts.size();
+    delivered_.notify_all();
   }
+}
+
+// The program ends: what is on its way is still said.
+void Watchdog::finish() {
+  constexpr Duration patience = std::chrono::seconds(2);
+  if (process_ != ::getpid()) return;  // a fork, whose mutex nobody will unlock
+  std::unique_lock lock(mutex_);
+  delivered_.wait_for(lock, patience, [&] { return undelivered_ == 0; });
 }
 
 Duration Watchdog::wait(Duration tick) {
-  const bool doze = idle_ && ++idle_ticks_ > idle_ticks_before_doze;
-  if (!idle_) idle_ticks_ = 0;
-  if (doze) set_sleeping(true);
+  idle_ticks_ = idle_ ? idle_ticks_ + 1 : 0;
+  const bool doze = idle_ticks_ > idle_ticks_before_doze && fall_asleep();
   const Clock::time_point before = Clock::now();
   std::unique_lock lock(mutex_);
-  if (doze) {
-    changed_.wait_for(lock, longest_doze, [&] { return woken_; });
-    if (woken_) idle_ticks_ = 0;
-  } else {
-    changed_.wait_for(lock, tick);
+  if (changed_.wait_for(lock, doze ? longest_doze : tick, [&] { return woken_; })) {
+    woken_ = false;
+    idle_ticks_ = 0;
   }
-  woken_ = false;
   lock.unlock();
-  if (doze) set_sleeping(false);
-  return doze ? Duration::zero() : std::min<Duration>(Clock::now() - before, tick + tick / 4);
+  if (!doze) return std::min<Duration>(Clock::now() - before, tick + tick / 4);
+  ask_to_be_woken(false);
+  return Duration::zero();
 }
 
-// A turn that begins just before this is not noticed; that is made good when the doze ends.
-void Watchdog::set_sleeping(bool sleeping) {
+// From now on turns wake the watchdog. False when there has been one since the last look; one that
+// begins at this very moment may be missed, which is made good when the doze ends.
+bool Watchdog::fall_asleep() {
+  ask_to_be_woken(true);
   const std::lock_guard lock(loop_registry.mutex);
   for (LoopRecord* record = loop_registry.first; record != nullptr; record = record->next) {
-    record->watcher_sleeps.store(sleeping && !record->simulated, std::memory_order_seq_cst);
+    if (record->simulated) continue;
+    const std::uint64_t sequence = record->sequence.load(std::memory_order_seq_cst);
+    const bool known = std::any_of(loops_.begin(), loops_.end(), [&](const Watched& watched) {
+      return watched.record == record && watched.sequence == sequence;
+    });
+    if (!known) return false;
+  }
+  return true;
+}
+
+void Watchdog::ask_to_be_woken(bool ask) {
+  const std::lock_guard lock(loop_registry.mutex);
+  for (LoopRecord* record = loop_registry.first; record != nullptr; record = record->next) {
+    record->watcher_sleeps.store(ask && !record->simulated, std::memory_order_seq_cst);
   }
 }
 
@@ -232,7 +265,7 @@ void Watchdog::look(Duration passed, const WatchOptions& options) {
     for (LoopRecord* record = loop_registry.first; record != nullptr; record = record->next) {
       if (record == watched.record) return false;
     }
-    if (watched.reported) end_stall(watched);
+    if (watched.turn_reported) end_stall(watched);
     return true;
   });
   for (LoopRecord* record = loop_registry.first; record != nullptr; record = record->next) {
@@ -250,15 +283,17 @@ void Watchdog::look(Duration passed, const WatchOptions& options) {
 
 void Watchdog::begin_turn(Watched& watched, std::uint64_t sequence, Duration passed,
                           Duration threshold) {
-  if (watched.reported) end_stall(watched);
+  if (watched.turn_reported) end_stall(watched);
   LoopRecord* const record = watched.record;
   watched = Watched{};
   watched.record = record;
   watched.sequence = sequence;
   watched.next_report = threshold;
+  watched.callbacks = record->callbacks.load(std::memory_order_relaxed);
   const auto began = std::chrono::nanoseconds(record->turn_began.load(std::memory_order_relaxed));
   const Duration since = Clock::now().time_since_epoch() - began;
-  watched.busy = std::clamp<Duration>(since, Duration::zero(), passed);
+  watched.turn = std::clamp<Duration>(since, Duration::zero(), passed);
+  if (watched.callbacks == 0) watched.call = watched.turn;
 }
 
 void Watchdog::look_at(Watched& watched, Duration passed, const WatchOptions& options) {
@@ -270,13 +305,22 @@ void Watchdog::look_at(Watched& watched, Duration passed, const WatchOptions& op
   }
   if ((sequence & 1) == 0) return;
   idle_ = false;
-  watched.busy += passed;
-  if (!watched.times) {
-    watched.times = processor_times(::getpid(), watched.record->thread);
+  watched.turn += passed;
+  const int callbacks = watched.record->callbacks.load(std::memory_order_relaxed);
+  if (callbacks != watched.callbacks) {  // another task has its share of the same turn
+    watched.callbacks = callbacks;
+    watched.call = watched.watched = Duration::zero();
+    watched.call_reported = false;
+    watched.times.reset();
+    watched.next_report = options.threshold;
   } else {
-    watched.watched += passed;
+    watched.call += passed;
+    if (watched.times) watched.watched += passed;
+    if (!watched.times) watched.times = processor_times(::getpid(), watched.record->thread);
   }
-  if (watched.busy < watched.next_report) return;
+  // One task that is slow; or many that are quick, and their turn takes too long.
+  const bool long_turn = !watched.turn_reported && watched.turn >= options.threshold;
+  if (watched.call < watched.next_report && !long_turn) return;
   if (auto made = draft(watched, options)) drafts_.push_back(std::move(*made));
 }
 
@@ -288,7 +332,7 @@ std::optional<Draft> Watchdog::draft(Watched& watched, const WatchOptions& optio
   StallReport& report = draft.report;
   report.activity = thread_activity(::getpid(), thread);
   if (report.activity == "is gone" || report.activity == "is stopped" || traced()) {
-    watched.busy = Duration::zero();
+    watched.turn = watched.call = Duration::zero();
     return std::nullopt;
   }
   const auto times = processor_times(::getpid(), thread);
@@ -297,17 +341,19 @@ std::optional<Draft> Watchdog::draft(Watched& watched, const WatchOptions& optio
     report.starved = times->waiting - watched.times->waiting;
     report.watched = watched.watched;
   }
-  if (watched.busy - report.starved < watched.next_report) return std::nullopt;
-  if (!watched.reported) {
+  const bool slow_call = watched.call >= watched.next_report;
+  report.blocked = slow_call ? watched.call : watched.turn;
+  const Duration least = slow_call ? watched.next_report : options.threshold;
+  if (report.blocked - report.starved < least) return std::nullopt;
+  if (!watched.call_reported) {
     const std::lock_guard lock(mutex_);
     ++counts_.stalls;
   }
-  watched.reported = true;
-  watched.next_report = 2 * watched.busy;
+  watched.turn_reported = watched.call_reported = true;
+  watched.next_report = 2 * std::max(watched.call, options.threshold);
   if (!may_report(options)) return std::nullopt;
 
   report.thread = thread;
-  report.blocked = watched.busy;
   report.callbacks = watched.record->callbacks.load(std::memory_order_relaxed);
   report.left_out = std::exchange(left_out_, 0);
   Memory memory(::getpid());
@@ -350,11 +396,11 @@ void Watchdog::deliver(Draft& draft) {
 void Watchdog::end_stall(const Watched& watched) {
   {
     const std::lock_guard lock(mutex_);
-    counts_.longest = std::max(counts_.longest, watched.busy);
-    counts_.total += watched.busy;
+    counts_.longest = std::max(counts_.longest, watched.turn);
+    counts_.total += watched.turn;
   }
   log::write(log::Level::info, "watchdog",
-             "the loop goes on after " + to_text(watched.busy) + " or a little more");
+             "the loop goes on after " + to_text(watched.turn) + " or a little more");
 }
 
 constexpr LoopRegistry::Watcher watcher = {

@@ -25,8 +25,8 @@ struct StackFrame {
 
 struct StallReport {
   int thread = 0;  // as the kernel numbers it
-  // How long the loop has run tasks without looking for events, and how many of them had their
-  // share of this turn before.
+  // How long this task has run, or the loop has run tasks without looking for events when none of
+  // them took long; and how many of them had their share of this turn before.
   Duration blocked{};
   int callbacks = 0;
   // Of the time in which it was watched: on a processor, and waiting for one.

@@ -12,7 +12,12 @@ void LoopRecord::wake_watcher() noexcept {
   if (watcher != nullptr) watcher->wake();
 }
 
+// Loops come and go at one address, on a stack for instance: turns of two of them are never taken
+// for one.
 void enlist(LoopRecord& record, Loop& loop) noexcept {
+  static constinit std::atomic<std::uint64_t> loops = 0;
+  constexpr int bits_for_turns = 40;
+  record.sequence.store(++loops << bits_for_turns, std::memory_order_relaxed);
   record.thread = ::gettid();
   record.loop = &loop;
   {

@@ -251,6 +251,37 @@ TEST_F(WatchdogTest, ALoopThatTurnsIsNotBlocked) {
   EXPECT_EQ(reports_.count, 0);
 }
 
+TEST_F(WatchdogTest, OneLoopAfterTheOtherIsNotOneLoop) {
+  const auto end = std::chrono::steady_clock::now() + 60ms;
+  while (std::chrono::steady_clock::now() < end) {
+    run([]() -> Task<> { co_return; }(), std::make_unique<EpollDriver>());
+  }
+  EXPECT_EQ(reports_.count, 0);
+}
+
+// The turn goes on from the one to the other.
+TEST_F(WatchdogTest, TwoThatBlockInOneTurnAreTwoReports) {
+  const auto seen = [](std::string_view task) {
+    const std::lock_guard lock(reports->mutex);
+    return std::any_of(reports->all.begin(), reports->all.end(),
+                       [&](const StallReport& report) { return report.task == task; });
+  };
+  const auto block = [&](std::string own) -> Task<> {
+    while (!seen(own)) {
+    }
+    co_return;
+  };
+  const auto both = [&]() -> Task<> {
+    co_await task_group([&](TaskGroup& group) -> Task<> {
+      group.start(block, "\"first\"").set_name("first");
+      group.start(block, "\"second\"").set_name("second");
+      co_return;
+    });
+  };
+  run(both(), std::make_unique<EpollDriver>());
+  EXPECT_GE(reports_.count, 2);
+}
+
 TEST_F(WatchdogTest, WorkersAreWatchedAlthoughTheyBlockSignals) {
   StallReport report;
   std::thread other([&] {
