@@ -72,6 +72,9 @@ class Fiber final : public Completion {
   // Memory that lives until the fiber has finished, or until the next call.
   void* storage(std::size_t size);
 
+  // For FiberLane: who comes after it.
+  Fiber* next_in_lane = nullptr;
+
   // Completion
   PromiseBase* finished(PromiseBase& child) noexcept override;
   [[nodiscard]] PromiseBase* waiting_frame() const noexcept override { return parent_; }

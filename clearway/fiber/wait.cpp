@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 #include <sys/epoll.h>
 #include <clearway/base/log.hpp>
+#include <clearway/fiber/lane.hpp>
 #include <clearway/fiber/locks.hpp>
 #include <clearway/task/trace.hpp>
 
@@ -38,19 +39,12 @@ void report_stubborn(Fiber& fiber, const char* call) noexcept {
   }
 }
 
-// What libraries do between two waits takes long, next to what tasks do: a TLS handshake takes
-// milliseconds. So a turn in which fibers have run for a while ends with the one that notices.
-void watch_the_time(Loop& loop) noexcept {
-  constexpr Duration slice = 3ms;
-  static thread_local std::uint64_t turn = 0;
-  static thread_local Instant began;
-  const Instant now = loop.now();
-  const std::uint64_t this_turn = loop.record().sequence.load(std::memory_order_relaxed);
-  if (this_turn != turn) {
-    turn = this_turn;
-    began = now;
-  } else if (now - began > slice) {
-    loop.end_turn();
+// Null: there is no memory for one.
+FiberLane* lane_of(Loop& loop) noexcept {
+  try {
+    return &loop.service<FiberLane>();
+  } catch (const std::bad_alloc&) {
+    return nullptr;
   }
 }
 
@@ -63,7 +57,6 @@ int FiberWait::wait(const pollfd* descriptors, nfds_t count, std::int64_t nanose
     return -ECANCELED;
   }
   const HeldLocks held(fiber_, call_);
-  watch_the_time(*Loop::current_or_null());
   if (!begin(fiber_.promise())) {
     fiber_.leave();
     return refuse();
@@ -86,7 +79,7 @@ void FiberWait::yield() noexcept {
   const OnBehalf on_behalf(fiber_);
   if (fiber_.abandoned()) return;
   const HeldLocks held(fiber_, call_);
-  if (begin(fiber_.promise())) wake();
+  if (begin(fiber_.promise())) go_on();
   fiber_.leave();
 }
 
@@ -239,7 +232,7 @@ void FiberWait::watch_completed() noexcept {
   if (!settled_) {
     settle(0);
   } else if (pending_ == 0 && !busy_) {
-    wake();
+    go_on();
   }
 }
 
@@ -259,7 +252,19 @@ void FiberWait::settle(int result) noexcept {
     if (watches[index].pending) loop.driver().cancel(watches[index]);
   }
   busy_ = !waiting;
-  if (waiting && pending_ == 0) wake();
+  if (waiting && pending_ == 0) go_on();
+}
+
+// In simulation the seed decides who is next among all that is ready.
+void FiberWait::go_on() noexcept {
+  Loop& loop = *Loop::current_or_null();
+  FiberLane* const lane = loop.driver().simulated() ? nullptr : lane_of(loop);
+  if (lane == nullptr) {
+    wake();
+    return;
+  }
+  StackNode<ScopeTag>::unlink();
+  lane->push(fiber_);
 }
 
 }  // namespace clearway::detail

@@ -49,6 +49,7 @@ class FiberWait final : public Waiter, private Timer {
   void begin_waiting(std::int64_t nanoseconds);
   void watch_completed() noexcept;
   void settle(int result) noexcept;
+  void go_on() noexcept;
   void stop() noexcept override { settle(-ECANCELED); }
   void expired() override;
   void look_again();

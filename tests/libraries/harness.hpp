@@ -13,6 +13,7 @@
 #include <vector>
 
 #include <fmt/format.h>
+#include <sched.h>
 #include <clearway/clearway.hpp>
 
 namespace libraries {
