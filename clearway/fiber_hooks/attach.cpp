@@ -5,7 +5,9 @@
 #include <string_view>
 
 #include <dlfcn.h>
+#include <resolv.h>
 #include <sched.h>
+#include <stdlib.h>
 #include <sys/sendfile.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -16,6 +18,9 @@
 #include <clearway/fiber/host_attach.hpp>
 #endif
 
+extern "C" int __poll_chk(pollfd*, nfds_t, int, size_t);
+extern "C" ssize_t __recv_chk(int, void*, size_t, size_t, int);
+
 namespace clearway::hooks {
 namespace {
 
@@ -24,7 +29,6 @@ struct Hook {
   const void* ours;
 };
 
-// One of each source file, so that whoever links this one links them all.
 template <class F>
 const void* address(F* function) noexcept {
   return reinterpret_cast<const void*>(function);
@@ -41,6 +45,13 @@ const std::array<Hook, 9>& hooks() {
                                            {"pthread_mutex_lock", address(&::pthread_mutex_lock)}}};
   return all;
 }
+
+// Something of each source file that no sanitizer defines, so that whoever links this links all.
+[[gnu::used]] const void* const parts[] = {
+    &connect_part,         &close_part,           &names_part,          &mutex_part,
+    address(&__poll_chk),  address(&__recv_chk),  address(&sendfile64), address(&::system),
+    address(&resolve_all), address(&res_nsearch),
+};
 
 // The C++ library's sleep calls nanosleep(): from a shared object, as the libraries do for which
 // all this is.

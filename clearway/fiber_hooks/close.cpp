@@ -4,6 +4,9 @@
 #include <stdio.h>
 #include <unistd.h>
 #include <clearway/fiber_hooks/real.hpp>
+#include <clearway/fiber_hooks/self_test.hpp>
+
+const char clearway::hooks::close_part = 0;
 
 using namespace clearway;
 using namespace clearway::hooks;

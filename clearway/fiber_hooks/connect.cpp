@@ -5,6 +5,7 @@
 #include <poll.h>
 #include <sys/socket.h>
 #include <clearway/fiber_hooks/real.hpp>
+#include <clearway/fiber_hooks/self_test.hpp>
 
 namespace clearway::hooks {
 namespace {
@@ -81,6 +82,8 @@ int accept_any(const char* call, int descriptor, sockaddr* from, socklen_t* size
 
 }  // namespace
 }  // namespace clearway::hooks
+
+const char clearway::hooks::connect_part = 0;
 
 using namespace clearway;
 using namespace clearway::hooks;

@@ -2,6 +2,9 @@
 
 #include <pthread.h>
 #include <clearway/fiber_hooks/real.hpp>
+#include <clearway/fiber_hooks/self_test.hpp>
+
+const char clearway::hooks::mutex_part = 0;
 
 using namespace clearway;
 using namespace clearway::hooks;

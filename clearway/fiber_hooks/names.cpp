@@ -9,6 +9,7 @@
 #include <netdb.h>
 #include <clearway/fiber_hooks/offload.hpp>
 #include <clearway/fiber_hooks/real.hpp>
+#include <clearway/fiber_hooks/self_test.hpp>
 
 namespace clearway::hooks {
 namespace {
@@ -127,6 +128,8 @@ bool is_for_fiber(const char* call, const void* caller) {
 
 }  // namespace
 }  // namespace clearway::hooks
+
+const char clearway::hooks::names_part = 0;
 
 using namespace clearway;
 using namespace clearway::hooks;

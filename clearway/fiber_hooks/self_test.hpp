@@ -6,6 +6,13 @@ namespace clearway::hooks {
 extern thread_local constinit bool probing;
 extern thread_local constinit bool probed;
 
+// Parts of the hooks that nothing else has: a sanitizer's runtime defines most of the functions
+// too, weakly, and would keep ours in the archive.
+extern const char connect_part;
+extern const char close_part;
+extern const char names_part;
+extern const char mutex_part;
+
 // Null: calls of shared libraries reach the hooks. Otherwise what is wrong, and what to do.
 const char* self_test();
 // Looks up all of libc's functions now, when nobody is in a signal handler.

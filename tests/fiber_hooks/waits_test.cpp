@@ -212,7 +212,7 @@ TEST(Hooks, EpollWaits) {
       epoll_event found{};
       EXPECT_EQ(Outcome(::epoll_wait(epoll.get(), &found, 1, 2)), gave(0));
       EXPECT_EQ(Outcome(::epoll_wait(epoll.get(), &found, 1, -1)), gave(1));
-      EXPECT_EQ(found.data.u64, 7U);
+      EXPECT_EQ(std::uint64_t{found.data.u64}, 7U);  // a packed structure's
       EXPECT_EQ(Outcome(::epoll_pwait(epoll.get(), &found, 1, -1, nullptr)), gave(1));
     });
     functions.emplace_back([&] {
