@@ -4,8 +4,8 @@
 
 #include <clearway/base/error.hpp>
 #include <clearway/base/result.hpp>
-#include <clearway/inspect/tasks.hpp>
 #include <clearway/fiber/fiber.hpp>
+#include <clearway/inspect/tasks.hpp>
 #include <clearway/loop/loop.hpp>
 #include <clearway/net/connect.hpp>
 #include <clearway/net/listener.hpp>
