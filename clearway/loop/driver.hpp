@@ -94,7 +94,7 @@ class Driver {
   }
   // For a loop inside somebody else's, see task/guest.hpp. A descriptor that can be read when
   // wait() would find something; -1: this driver has none.
-  [[nodiscard]] virtual int pollable() const noexcept { return -1; }
+  [[nodiscard]] virtual int pollable() noexcept { return -1; }
   // Gets ready for the other loop to wait on pollable(), at most until `deadline`. Gives when it
   // must stop waiting: Instant::min() when there is something to do already.
   virtual Instant park(Instant deadline) { return deadline; }

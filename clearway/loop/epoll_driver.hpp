@@ -33,7 +33,7 @@ class EpollDriver final : public KernelDriver {
 
   [[nodiscard]] std::string_view name() const noexcept override { return "epoll"; }
   void wait(Instant deadline) override;
-  [[nodiscard]] int pollable() const noexcept override { return epoll_.get(); }
+  [[nodiscard]] int pollable() noexcept override { return epoll_.get(); }
   Instant park(Instant deadline) override;
   bool submit(Operation& operation) override;
   void cancel(Operation& operation) noexcept override;
