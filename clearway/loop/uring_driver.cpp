@@ -5,8 +5,6 @@
 #include <cerrno>
 
 #include <poll.h>
-#include <sys/eventfd.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 #include <clearway/base/error.hpp>
 #include <clearway/loop/uring_table.hpp>
@@ -273,27 +271,6 @@ void UringDriver::wait(Instant deadline) {
   wake_up();
   dispatch();
   if (retry_at_ != never && now() >= retry_at_) retry_starved();
-}
-
-int UringDriver::pollable() noexcept {
-  if (!notice_.valid()) {
-    notice_ = Descriptor(::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC));
-    if (!notice_.valid() || !ring_.notify(notice_.get())) return -1;
-  }
-  return notice_.get();
-}
-
-// What is still in the queue would never complete while somebody else waits. wake() completes the
-// wait for its eventfd, and so comes with a notice. The notice is taken back before the ring is
-// looked at: what comes later is the next one's.
-Instant UringDriver::park(Instant deadline) {
-  leave_connections();
-  std::uint64_t notices = 0;
-  const bool noticed = notice_.valid() && ::syscall(SYS_read, notice_.get(), &notices,
-                                                    sizeof notices) == sizeof notices;
-  if (noticed || !ring_.idle()) enter_now();
-  if (ring_.completions() > 0 || !fall_asleep()) return Instant::min();
-  return std::min(deadline, retry_at_);
 }
 
 int UringDriver::enter_and_wait(Instant deadline) {

@@ -50,10 +50,6 @@ class UringDriver final : public KernelDriver {
   // What of io_uring is in use, for people: "DEFER_TASKRUN, provided buffers".
   [[nodiscard]] std::string description() const;
   void wait(Instant deadline) override;
-  // An eventfd, which the kernel writes to when it has a completion, or work for our next call
-  // (DEFER_TASKRUN). The ring's own descriptor was tried: now and then its poller is not woken.
-  [[nodiscard]] int pollable() noexcept override;
-  Instant park(Instant deadline) override;
   bool submit(Operation& operation) override;
   void cancel(Operation& operation) noexcept override;
   void close(Handle handle) override;
@@ -124,7 +120,6 @@ class UringDriver final : public KernelDriver {
   void leave_connections() noexcept;
 
   UringRing ring_;
-  Descriptor notice_;  // what pollable() gives, made when it is first asked for
   UringBuffers buffers_;
   Instant retry_at_ = never;
   std::vector<Handle> starved_;

@@ -145,10 +145,6 @@ io_uring_sqe* UringRing::next_submission() noexcept {
   return &entry;
 }
 
-bool UringRing::notify(int event) noexcept {
-  return ::syscall(__NR_io_uring_register, descriptor(), IORING_REGISTER_EVENTFD, &event, 1) == 0;
-}
-
 bool UringRing::idle() const noexcept {
   return local_tail_ == load(head_) &&
          (load(flags_) & (IORING_SQ_TASKRUN | IORING_SQ_CQ_OVERFLOW)) == 0;

@@ -59,8 +59,6 @@ class UringRing {
   // Submits what there is and waits until `least` completions are there or `timeout` has passed;
   // a negative one is no limit. Gives a negative errno value, -EINTR and -ETIME being no failures.
   int enter(unsigned least, Duration timeout) noexcept;
-  // Has the kernel write to this eventfd whenever there is something to fetch; false: it refuses.
-  bool notify(int event) noexcept;
   // Nothing to submit, nothing to fetch: enter(0) would do nothing.
   [[nodiscard]] bool idle() const noexcept;
 

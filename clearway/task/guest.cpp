@@ -4,6 +4,7 @@
 
 #include <fmt/format.h>
 #include <clearway/base/error.hpp>
+#include <clearway/loop/epoll_driver.hpp>
 #include <clearway/task/background_group.hpp>
 
 namespace clearway {
@@ -53,7 +54,19 @@ class Guest::State final : public Completion {
   bool ended_ = false;
 };
 
-Guest::Guest(Task<> task) : Guest(Task<>(task.release()), make_default_driver()) {}
+namespace {
+
+// io_uring has nothing that a host could wait for and rely on: with DEFER_TASKRUN whoever polls the
+// ring, or an eventfd of it, is now and then not woken.
+std::unique_ptr<Driver> make_driver_for_host() {
+  auto driver = make_default_driver();
+  if (driver->pollable() < 0) driver = std::make_unique<EpollDriver>();
+  return driver;
+}
+
+}  // namespace
+
+Guest::Guest(Task<> task) : Guest(Task<>(task.release()), make_driver_for_host()) {}
 
 Guest::Guest(Task<> task, std::unique_ptr<Driver> driver) {
   OwnedFrame<void> frame = task.release();
