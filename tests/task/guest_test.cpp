@@ -37,7 +37,7 @@ int host(Guest& guest, std::atomic<int>* waiting = nullptr) {
   return waits;
 }
 
-// On every driver of the real world: what is readable, and when, differs with each.
+// On the drivers that a host can wait for.
 class GuestTest : public ::testing::TestWithParam<const char*> {
  protected:
   void SetUp() override {
