@@ -8,8 +8,9 @@
 
 namespace clearway {
 
-// Makes a call that gives a negative number and sets errno when it fails, without that signal; what
-// other code of the program makes of SIGPIPE stays as it is.
+// Makes a call without that signal; what other code of the program makes of SIGPIPE stays as it is.
+// The signal is looked for whatever the call gave: sendfile() and write() that were cut short raise
+// it too, and give what had been sent.
 template <class F>
 auto without_pipe_signal(F&& call) noexcept {
   sigset_t pipe_signal;
@@ -19,7 +20,7 @@ auto without_pipe_signal(F&& call) noexcept {
   ::pthread_sigmask(SIG_BLOCK, &pipe_signal, &before);
   const auto result = call();
   const int code = errno;
-  if (result < 0 && code == EPIPE && ::sigismember(&before, SIGPIPE) == 0) {
+  if (::sigismember(&before, SIGPIPE) == 0) {
     constexpr timespec at_once{};
     ::sigtimedwait(&pipe_signal, nullptr, &at_once);
   }
