@@ -74,7 +74,7 @@ def measure(options) -> tuple[str, dict]:
     with ExitStack() as stack:
         keys = stack.enter_context(tempfile.TemporaryDirectory(prefix="clearway-tls-"))
         make_keys(keys)
-        listening = (f" ssl; ssl_certificate {keys}/cert.pem; "
+        listening = (f" ssl; ssl_protocols TLSv1.3; ssl_certificate {keys}/cert.pem; "
                      f"ssl_certificate_key {keys}/key.pem")
         servers = [stack.enter_context(serving(peer, options.build, listening=listening,
                                                keys=keys))

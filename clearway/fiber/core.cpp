@@ -72,9 +72,9 @@ Fiber& Fiber::current_for(const char* function) {
   resumer_identity_ = sanitizer::Identity::current();
   identity_.switch_to();
   side.leaving(stack_ + StackPool::guard_size, StackPool::size - StackPool::guard_size);
-  const context::transfer_t transfer = context::jump_fcontext(context_, this);
+  const context::transfer_t transfer = context::jump_fcontext(context, this);
   side.arrived(stack, size);
-  context_ = transfer.fctx;
+  context = transfer.fctx;
 
   this_fiber_thread.entered = entered;
   exceptions_ = *globals;
@@ -84,9 +84,9 @@ Fiber& Fiber::current_for(const char* function) {
 [[gnu::always_inline]] inline void Fiber::switch_away() noexcept {
   side_.leaving(resumer_stack_, resumer_stack_size_);
   resumer_identity_.switch_to();
-  const context::transfer_t transfer = context::jump_fcontext(context_, nullptr);
+  const context::transfer_t transfer = context::jump_fcontext(context, nullptr);
   side_.arrived(resumer_stack_, resumer_stack_size_);
-  context_ = transfer.fctx;
+  context = transfer.fctx;
 }
 
 // The far end of the stack: what runs on the fiber, one body after the other.
@@ -94,7 +94,7 @@ struct Fiber::Entry {
   static void run(context::transfer_t transfer) {
     Fiber& fiber = *static_cast<Fiber*>(transfer.data);
     fiber.side_.arrived(fiber.resumer_stack_, fiber.resumer_stack_size_);
-    fiber.context_ = transfer.fctx;
+    fiber.context = transfer.fctx;
     for (;;) {
       this_fiber_thread.current = &fiber;
       fiber.body_(fiber.argument_);
@@ -108,7 +108,7 @@ struct Fiber::Entry {
 Fiber::Fiber(char* stack) : stack_(stack), identity_(sanitizer::Identity::make()) {
   frame_.destroy = destroy_frame;
   frame_.owner = this;
-  context_ = context::make_fcontext(this, StackPool::size, Entry::run);
+  context = context::make_fcontext(this, StackPool::size, Entry::run);
 }
 
 Fiber& Fiber::acquire() { return this_pool().acquire(); }
@@ -131,6 +131,7 @@ void Fiber::release() noexcept {
 
 bool Fiber::start(PromiseBase& parent, Body body, void* argument) {
   parent_ = &parent;
+  outer = ParentLink(parent);
   body_ = body;
   argument_ = argument;
   interrupted_ = false;

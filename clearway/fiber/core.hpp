@@ -18,7 +18,7 @@
 #include <clearway/fiber/lock_list.hpp>
 #include <clearway/fiber/sanitizer.hpp>
 #include <clearway/fiber/stack.hpp>
-#include <clearway/task/promise.hpp>
+#include <clearway/task/fiber_record.hpp>
 
 namespace clearway::detail {
 
@@ -31,7 +31,7 @@ struct ExceptionGlobals {
   unsigned int uncaught = 0;
 };
 
-class Fiber final : public Completion {
+class Fiber final : public FiberRecord {
  public:
   using Body = void (*)(void*) noexcept;
 
@@ -111,7 +111,6 @@ class Fiber final : public Completion {
   PromiseBase* parent_ = nullptr;
   Body body_ = nullptr;
   void* argument_ = nullptr;
-  void* context_ = nullptr;  // where it is, or, while it runs, where its resumer is
   char* stack_;
   ExceptionGlobals exceptions_;
   std::uint32_t interruptions_ = 0;

@@ -52,7 +52,13 @@ int place() noexcept {
 
 int wait(const char* call, const pollfd* descriptors, nfds_t count,
          std::int64_t nanoseconds) noexcept {
-  return FiberWait(*Fiber::current(), call).wait(descriptors, count, nanoseconds);
+  Fiber& current = *Fiber::current();
+  current.call = call;
+  current.descriptors = descriptors;
+  current.descriptor_count = count;
+  const int result = FiberWait(current, call).wait(descriptors, count, nanoseconds);
+  current.call = nullptr;
+  return result;
 }
 
 std::int64_t now() noexcept { return Loop::current_or_null()->now().time_since_epoch().count(); }

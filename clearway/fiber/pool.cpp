@@ -41,7 +41,7 @@ Fiber& FiberPool::make() {
 }
 
 void FiberPool::release(Fiber& fiber) noexcept {
-  if (counts_.idle >= warm) StackPool::trim(fiber.stack_, static_cast<char*>(fiber.context_));
+  if (counts_.idle >= warm) StackPool::trim(fiber.stack_, static_cast<char*>(fiber.context));
   fiber.next_idle_ = idle_;
   idle_ = &fiber;
   ++counts_.idle;

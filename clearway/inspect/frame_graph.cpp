@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include <fmt/format.h>
+#include <poll.h>
 #include <clearway/inspect/names.hpp>
 
 namespace clearway::inspect {
@@ -11,6 +13,17 @@ namespace {
 constexpr Address kind_bits = 3;
 constexpr Address kind_frame = 0;
 constexpr Address kind_completion = 1;
+
+// "poll() on descriptor 7".
+std::string call_text(const FiberView& fiber) {
+  std::string text = fiber.call + "()";
+  const std::vector<int>& all = fiber.descriptors;
+  constexpr std::size_t few = 4;
+  if (all.size() == 1) return fmt::format("{} on descriptor {}", text, all.front());
+  if (all.size() > few) return fmt::format("{} on {} descriptors", text, all.size());
+  if (!all.empty()) text += fmt::format(" on descriptors {}", fmt::join(all, ", "));
+  return text;
+}
 
 }  // namespace
 
@@ -51,11 +64,42 @@ void FrameGraph::read_parent(Address promise, Node& node) {
   for (int part = 0; part < most_parts && (link & kind_bits) == kind_completion; ++part) {
     const Address completion = link & ~kind_bits;
     if (part == 0 && type_name(memory_, completion) == "clearway::detail::Fiber") {
-      node.name = "fiber";
+      // Its parent awaits it as it would a coroutine.
+      node.view.fiber = read_fiber(completion);
+      node.view.function = "fiber";
+      node.begins_task = false;
     }
     link = memory_.pointer(completion + at_.completion_outer);
   }
   node.parent = (link & kind_bits) == kind_frame ? link : 0;
+  if (node.parent == 0) node.begins_task = true;
+}
+
+FiberView FrameGraph::read_fiber(Address record) {
+  FiberView view;
+  if (const Address call = memory_.pointer(record + at_.fiber_call)) {
+    view.call = memory_.text(call);
+    constexpr std::uint64_t most = 64;
+    const Address first = memory_.pointer(record + at_.fiber_descriptors);
+    const std::uint64_t count = memory_.pointer(record + at_.fiber_descriptor_count);
+    for (std::uint64_t index = 0; index < std::min(count, most); ++index) {
+      const auto descriptor = memory_.get<pollfd>(first + index * sizeof(pollfd));
+      if (descriptor && descriptor->fd >= 0) view.descriptors.push_back(descriptor->fd);
+    }
+  }
+  constexpr Address longest = 256 * 1024;
+  const Address context = memory_.pointer(record + at_.fiber_context);
+  if (context >= record || record - context > longest) return view;  // it runs
+  view.context = context;
+  constexpr std::size_t enough = 64 * 1024;  // of one stack
+  constexpr std::size_t most_bytes = std::size_t{256} << 20;
+  if (!stacks_ || stack_bytes_ > most_bytes) return view;
+  view.stack_memory.resize(std::min<std::size_t>(record - context, enough));
+  stack_bytes_ += view.stack_memory.size();
+  if (!memory_.read(context, view.stack_memory.data(), view.stack_memory.size())) {
+    view.stack_memory.clear();
+  }
+  return view;
 }
 
 // A child of a group runs in the scope that is the child, or just below.
@@ -105,6 +149,8 @@ void FrameGraph::mark(Address promise, TaskState state, std::optional<Duration> 
   found->second.state = state;
   found->second.since = since;
   found->second.awaits = std::move(awaits);
+  const std::optional<FiberView>& fiber = found->second.view.fiber;
+  if (fiber && !fiber->call.empty()) found->second.awaits = call_text(*fiber);
 }
 
 TaskView FrameGraph::task(Address promise) {

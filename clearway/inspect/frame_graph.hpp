@@ -14,7 +14,9 @@ namespace clearway::inspect {
 
 class FrameGraph {
  public:
-  FrameGraph(Memory& memory, const Root& root) : memory_(memory), at_(root.offsets) {}
+  // `stacks`: copies those of fibers that wait.
+  FrameGraph(Memory& memory, const Root& root, bool stacks)
+      : memory_(memory), at_(root.offsets), stacks_(stacks) {}
 
   // Takes in the frame whose promise is there and all that wait for it. What is no frame, as one
   // that has ended meanwhile, is left out.
@@ -45,11 +47,14 @@ class FrameGraph {
   bool read_node(Address promise, Node& node);
   void read_parent(Address promise, Node& node);
   void read_start(Address promise, Node& node);
+  FiberView read_fiber(Address record);
   const SiteText* site(Address address);
   TaskView task(Address promise);
 
   Memory& memory_;
   const Offsets& at_;
+  bool stacks_;
+  std::size_t stack_bytes_ = 0;
   std::unordered_map<Address, Node> nodes_;
   std::unordered_map<Address, SiteText> sites_;
   std::vector<Address> order_;

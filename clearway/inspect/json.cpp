@@ -32,12 +32,6 @@ std::string to_json(const Place& place) {
   return fmt::format(R"({{"file":{},"line":{}}})", quoted(place.file), place.line);
 }
 
-std::string to_json(const FrameView& frame) {
-  return fmt::format(R"({{"function":{},"name":{},"at":{},"address":"{:#x}"}})",
-                     quoted(frame.function), quoted(short_name(frame.function)), to_json(frame.at),
-                     frame.address);
-}
-
 template <class T, class Write>
 std::string array(const std::vector<T>& elements, Write write) {
   std::string text = "[";
@@ -46,6 +40,25 @@ std::string array(const std::vector<T>& elements, Write write) {
     text += write(element);
   }
   return text + "]";
+}
+
+std::string to_json(const StackFrame& call) {
+  return fmt::format(R"({{"function":{},"name":{},"at":{},"module":{},"address":"{:#x}"}})",
+                     quoted(call.function), quoted(short_name(call.function)), to_json(call.at),
+                     quoted(call.module), call.address);
+}
+
+std::string to_json(const FiberView& fiber) {
+  return fmt::format(
+      R"({{"call":{},"descriptors":{},"stack":{}}})", quoted(fiber.call),
+      array(fiber.descriptors, [](int descriptor) { return std::to_string(descriptor); }),
+      array(fiber.stack, [](const StackFrame& call) { return to_json(call); }));
+}
+
+std::string to_json(const FrameView& frame) {
+  return fmt::format(R"({{"function":{},"name":{},"at":{},"address":"{:#x}"{}}})",
+                     quoted(frame.function), quoted(short_name(frame.function)), to_json(frame.at),
+                     frame.address, frame.fiber ? ","fiber":" + to_json(*frame.fiber) : "");
 }
 
 const char* name(TaskState state) {

@@ -22,8 +22,12 @@ std::int64_t monotonic_now() noexcept {
 // One reading of one loop.
 class LoopReader {
  public:
-  LoopReader(Memory& memory, const Root& root, Address record)
-      : memory_(memory), root_(root), at_(root.offsets), record_(record), graph_(memory, root) {}
+  LoopReader(Memory& memory, const Root& root, Address record, bool stacks)
+      : memory_(memory),
+        root_(root),
+        at_(root.offsets),
+        record_(record),
+        graph_(memory, root, stacks) {}
 
   std::optional<LoopView> read() {
     const Address loop = memory_.pointer(record_ + at_.record_loop);
@@ -161,7 +165,7 @@ std::string process_name(pid_t process) {
 RunningTask read_running(Memory& memory, const Root& root, Address record) {
   RunningTask running;
   const Address loop = memory.pointer(record + root.offsets.record_loop);
-  FrameGraph graph(memory, root);
+  FrameGraph graph(memory, root, false);
   graph.add(memory.pointer(loop + root.offsets.loop_running));
   std::vector<TaskView> tasks = graph.tasks();
   while (!tasks.empty()) {  // one task in each other
@@ -177,11 +181,7 @@ RunningTask read_running(Memory& memory, const Root& root, Address record) {
   return running;
 }
 
-std::optional<LoopView> read_loop(Memory& memory, const Root& root, Address record) {
-  return LoopReader(memory, root, record).read();
-}
-
-ProcessView read_process(Memory& memory, const Root& root, int attempts) {
+ProcessView read_process(Memory& memory, const Root& root, ReadOptions options) {
   ProcessView view;
   view.process = memory.process();
   view.name = process_name(memory.process());
@@ -194,12 +194,12 @@ ProcessView read_process(Memory& memory, const Root& root, int attempts) {
   std::reverse(records.begin(), records.end());  // the oldest loop first
   for (const Address each : records) {
     std::optional<LoopView> loop;
-    for (int attempt = 0; attempt < std::max(1, attempts); ++attempt) {
+    for (int attempt = 0; attempt < std::max(1, options.attempts); ++attempt) {
       memory.forget();
       const Address sequence = each + root.offsets.record_sequence;
       const std::uint64_t before = memory.pointer(sequence);
       memory.forget();
-      loop = read_loop(memory, root, each);
+      loop = LoopReader(memory, root, each, options.stacks).read();
       memory.forget();
       const bool changed = memory.pointer(sequence) != before;
       if (loop) loop->changed = changed;

@@ -15,11 +15,12 @@ struct RunningTask {
 };
 RunningTask read_running(Memory& memory, const Root& root, Address record);
 
-// One loop; nullopt when there is none.
-std::optional<LoopView> read_loop(Memory& memory, const Root& root, Address record);
+struct ReadOptions {
+  int attempts = 5;  // how often a loop is read that changes under the reader
+  bool stacks = false;  // copy the stacks of fibers that wait
+};
 
-// All loops. Each is read again while it changes under the reader, `attempts` times at most; who
-// turns that fast is marked as changed.
-ProcessView read_process(Memory& memory, const Root& root, int attempts = 5);
+// All loops. One that turns faster than it is read is marked as changed.
+ProcessView read_process(Memory& memory, const Root& root, ReadOptions options = {});
 
 }  // namespace clearway::inspect

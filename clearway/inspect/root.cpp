@@ -3,6 +3,7 @@
 #include <cstddef>
 
 #include <clearway/inspect/watchdog.hpp>
+#include <clearway/task/fiber_record.hpp>
 #include <clearway/task/task_group.hpp>
 #include <clearway/task/waiter.hpp>
 
@@ -84,6 +85,10 @@ struct Layout {
     at.promise_awaiting = offsetof(PromiseBase, awaiting);
     at.promise_in_frame = 2 * sizeof(void*);
     at.completion_outer = offsetof(Completion, outer);
+    at.fiber_context = offsetof(FiberRecord, context);
+    at.fiber_call = offsetof(FiberRecord, call);
+    at.fiber_descriptors = offsetof(FiberRecord, descriptors);
+    at.fiber_descriptor_count = offsetof(FiberRecord, descriptor_count);
     return at;
   }
 

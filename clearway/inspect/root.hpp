@@ -34,10 +34,12 @@ struct Offsets {
   std::uint32_t promise_parent, promise_scope, promise_origin, promise_awaiting, promise_in_frame;
   // Completion
   std::uint32_t completion_outer;
+  // FiberRecord
+  std::uint32_t fiber_context, fiber_call, fiber_descriptors, fiber_descriptor_count;
 };
 
 struct Root {
-  static constexpr std::uint32_t current_version = 1;
+  static constexpr std::uint32_t current_version = 2;
 
   std::array<char, 16> magic;
   std::uint32_t version;  // 0 until the rest is there

@@ -17,11 +17,30 @@ struct Place {
   unsigned line = 0;
 };
 
-// A coroutine of a task's stack.
+// A call of a C++ stack; one that was inlined is a call too.
+struct StackFrame {
+  std::uint64_t address = 0;
+  std::string function;
+  Place at;            // empty without debug information
+  std::string module;  // the program or library, where there is no place
+};
+
+// What is known of a fiber beyond its place among the coroutines.
+struct FiberView {
+  std::string call;               // the blocking call that it waits in; "" when it awaits a task
+  std::vector<int> descriptors;   // that the call waits for
+  std::vector<StackFrame> stack;  // innermost first; `clearway` reads it
+  // Where it is, 0 while it runs; and, where ReadOptions ask for it, its stack from there on.
+  std::uint64_t context = 0;
+  std::string stack_memory;
+};
+
+// A coroutine of a task's stack, or a fiber.
 struct FrameView {
   std::uint64_t address = 0;  // of its promise
-  std::string function;       // as the compiler writes it
+  std::string function;       // as the compiler writes it; "fiber"
   Place at;                   // where it awaits, or awaited last
+  std::optional<FiberView> fiber;
 };
 
 enum class TaskState {

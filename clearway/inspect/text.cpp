@@ -19,6 +19,30 @@ bool is_internal(const FrameView& frame) {
   return frame.function.find("clearway::detail::") != std::string::npos;
 }
 
+// What leads to a fiber's function, and from its last call into this library.
+bool is_internal(const StackFrame& call, const std::string& name) {
+  return name.starts_with("clearway::") || name.starts_with("std::") ||
+         call.at.file.find("/clearway/fiber_hooks/") != std::string::npos;
+}
+
+std::string to_text(const StackFrame& call, const std::string& name) {
+  if (name.empty()) return fmt::format("{:#x} in {}", call.address, call.module);
+  if (call.at.file.empty()) return fmt::format("{} in {}", name, call.module);
+  return fmt::format("{} at {}", name, to_text(call.at));
+}
+
+void add_fiber(const FrameView& frame, std::vector<std::string>& lines) {
+  const FiberView& fiber = *frame.fiber;
+  const std::size_t before = lines.size();
+  for (auto call = fiber.stack.rbegin(); call != fiber.stack.rend(); ++call) {
+    const std::string name = short_name(call->function);
+    if (is_internal(*call, name)) continue;
+    lines.push_back((lines.size() == before ? "fiber: " : "") + to_text(*call, name));
+  }
+  if (lines.size() > before) return;
+  lines.push_back(fiber.call.empty() ? fmt::format("fiber at {}", to_text(frame.at)) : "fiber");
+}
+
 std::string to_text(const FrameView& frame) {
   return fmt::format("{} at {}", short_name(frame.function), to_text(frame.at));
 }
@@ -43,7 +67,11 @@ std::string state_text(const TaskView& task) {
 std::vector<std::string> own_lines(const TaskView& task) {
   std::vector<std::string> lines;
   for (const FrameView& frame : task.frames) {
-    if (!is_internal(frame)) lines.push_back(to_text(frame));
+    if (frame.fiber) {
+      add_fiber(frame, lines);
+    } else if (!is_internal(frame)) {
+      lines.push_back(to_text(frame));
+    }
   }
   if (lines.empty() && !task.frames.empty()) lines.push_back(to_text(task.frames.front()));
   if (!task.name.empty() && !lines.empty()) {

@@ -15,14 +15,6 @@
 
 namespace clearway::inspect {
 
-// A call of the C++ stack, the innermost first. Calls that were inlined are there too.
-struct StackFrame {
-  std::uint64_t address = 0;
-  std::string function;
-  Place at;            // empty without debug information
-  std::string module;  // the program or library, where there is no place
-};
-
 struct StallReport {
   int thread = 0;  // as the kernel numbers it
   // How long this task has run, or the loop has run tasks without looking for events when none of
@@ -38,7 +30,7 @@ struct StallReport {
   // The task that blocks it; frames of those that wait for it behind those of its own.
   std::string task;
   std::vector<FrameView> await_chain;  // the innermost first
-  std::vector<StackFrame> stack;       // empty when it could not be had; then:
+  std::vector<StackFrame> stack;       // innermost first; empty when it could not be had; then:
   std::string no_stack;                // why
   std::uint64_t left_out = 0;          // reports since the one before, for their number
 };

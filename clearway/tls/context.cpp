@@ -25,8 +25,10 @@ SslContextPointer make_context(const SSL_METHOD* method, TlsVersion least) {
   SSL_CTX_set_min_proto_version(context.get(),
                                 least == TlsVersion::tls1_3 ? TLS1_3_VERSION : TLS1_2_VERSION);
   SSL_CTX_set_options(context.get(), SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION);
-  // Buffers are given back while nothing is in them: an idle connection costs little.
-  SSL_CTX_set_mode(context.get(), SSL_MODE_RELEASE_BUFFERS | SSL_MODE_AUTO_RETRY);
+  // Buffers are given back while nothing is in them: an idle connection costs little. The chain is
+  // what its file holds: OpenSSL would look for one, and verify it, in every handshake.
+  SSL_CTX_set_mode(context.get(), SSL_MODE_RELEASE_BUFFERS | SSL_MODE_AUTO_RETRY |
+                                      SSL_MODE_NO_AUTO_CHAIN);
   return context;
 }
 

@@ -15,6 +15,7 @@
 #include <clearway/inspect/thread_activity.hpp>
 #include <CLI/CLI.hpp>
 
+#include "fiber_stacks.hpp"
 #include "target.hpp"
 
 namespace {
@@ -31,7 +32,11 @@ struct Arguments {
 inspect::ProcessView read(const Arguments& arguments) {
   inspect::Memory memory(arguments.process);
   const inspect::Root root = tool::find_root(memory);
-  inspect::ProcessView view = inspect::read_process(memory, root, arguments.attempts);
+  inspect::ReadOptions options;
+  options.attempts = arguments.attempts;
+  options.stacks = tool::FiberStacks::available;
+  inspect::ProcessView view = inspect::read_process(memory, root, options);
+  tool::FiberStacks(memory).fill(view);
   for (inspect::LoopView& loop : view.loops) {
     loop.thread = tool::thread_here(arguments.process, loop.thread);
     if (loop.busy) loop.activity = inspect::thread_activity(arguments.process, loop.thread);
