@@ -58,7 +58,7 @@ std::string to_json(const FiberView& fiber) {
 std::string to_json(const FrameView& frame) {
   return fmt::format(R"({{"function":{},"name":{},"at":{},"address":"{:#x}"{}}})",
                      quoted(frame.function), quoted(short_name(frame.function)), to_json(frame.at),
-                     frame.address, frame.fiber ? ","fiber":" + to_json(*frame.fiber) : "");
+                     frame.address, frame.fiber ? R"(,"fiber":)" + to_json(*frame.fiber) : "");
 }
 
 const char* name(TaskState state) {

@@ -16,7 +16,7 @@ struct RunningTask {
 RunningTask read_running(Memory& memory, const Root& root, Address record);
 
 struct ReadOptions {
-  int attempts = 5;  // how often a loop is read that changes under the reader
+  int attempts = 5;     // how often a loop is read that changes under the reader
   bool stacks = false;  // copy the stacks of fibers that wait
 };
 

@@ -10,15 +10,20 @@ import re
 import struct
 
 import gdb
+import gdb.unwinder
 
-VERSION = 1
+VERSION = 2
 NAMES = """record_sequence record_turn_began record_callbacks record_simulated record_thread
     record_loop record_next loop_driver loop_running loop_main_frame loop_root_scope loop_ready
     ready_next scope_next scope_parent scope_children scope_waiting scope_flags waiter_node
     waiter_node_next waiter_frame child_scope child_site child_name child_frame promise_parent
-    promise_scope promise_origin promise_awaiting promise_in_frame completion_outer""".split()
+    promise_scope promise_origin promise_awaiting promise_in_frame completion_outer fiber_context
+    fiber_call fiber_descriptors fiber_descriptor_count""".split()
 KIND_CHILD = 3
 CANCELLED = 8
+STACK_SIZE = 256 * 1024
+# What leads to a fiber's function, and from its last call into the library.
+INTERNAL = re.compile(r"^(clearway::|std::|.* clearway::)|Fiber::Entry|jump_fcontext")
 
 
 class Reader:
@@ -94,13 +99,82 @@ class Reader:
             first = self.number(first + next_offset)
 
 
+class Fibers(gdb.unwinder.Unwinder):
+    """The stacks of fibers that wait. gdb can only begin with the registers of a thread: while a
+    fiber is read, the innermost frame of the thread claims that the fiber called it."""
+
+    def __init__(self):
+        super().__init__("clearway fibers")
+        self.registers = None
+
+    def __call__(self, pending):
+        if self.registers is None:
+            return None
+        registers, self.registers = self.registers, None  # for the innermost frame only
+        word = gdb.lookup_type("unsigned long")
+        values = {name: gdb.Value(number).cast(word) for name, number in registers.items()}
+        # Frames may not lie below those that they called.
+        frame = FrameId(gdb.Value(registers["rsp"] - 64).cast(word), values["rip"])
+        unwound = pending.create_unwind_info(frame)
+        for name, value in values.items():
+            unwound.add_saved_register(name, value)
+        return unwound
+
+    def is_code(self, address):
+        return gdb.block_for_pc(address) is not None or \
+            gdb.execute("info symbol %d" % address, to_string=True).find("No symbol") < 0
+
+    def stack(self, reader, context):
+        """Functions and places, the outermost first. As jump_fcontext() of Boost.Context leaves
+        them, registers are behind a word of control registers, and in some releases another."""
+        if gdb.selected_inferior().architecture().name() != "i386:x86-64":
+            return []
+        at = context + 8
+        if not self.is_code(reader.number(at + 48)):
+            at += 8
+        names = ("r12", "r13", "r14", "r15", "rbx", "rbp", "rip")
+        self.registers = {name: reader.number(at + 8 * index) for index, name in enumerate(names)}
+        self.registers["rsp"] = at + 56
+        calls = []
+        gdb.invalidate_cached_frames()
+        try:
+            frame = gdb.newest_frame().older()
+            while frame and frame.is_valid() and len(calls) < 128:
+                calls.append(self.call(frame))
+                if "Fiber::Entry" in calls[-1]:
+                    break
+                frame = frame.older()
+        except (gdb.error, RuntimeError):
+            pass
+        self.registers = None
+        gdb.invalidate_cached_frames()
+        return [call for call in reversed(calls) if not INTERNAL.search(call)]
+
+    def call(self, frame):
+        place = frame.find_sal()
+        name = frame.name() or "%#x" % frame.pc()
+        if place.symtab:
+            return "%s at %s:%d" % (name, place.symtab.filename.rsplit("/", 1)[-1], place.line)
+        library = gdb.solib_name(frame.pc())
+        return name + (" in " + library.rsplit("/", 1)[-1] if library else "")
+
+
+class FrameId:
+    def __init__(self, sp, pc):
+        self.sp, self.pc = sp, pc
+
+
+fibers = Fibers()
+gdb.unwinder.register_unwinder(None, fibers, replace=True)
+
+
 class LoopTasks:
     """The frames of one loop: who waits for whom."""
 
     def __init__(self, reader, record):
         self.reader, self.at, self.record = reader, reader.at, record
         self.loop = reader.number(record + self.at["record_loop"])
-        self.parents, self.notes, self.names = {}, {}, {}
+        self.parents, self.notes, self.names, self.fibers = {}, {}, {}, {}
         self.find()
 
     def add(self, promise, note=None):
@@ -112,9 +186,11 @@ class LoopTasks:
             if not function:
                 return
             link = reader.number(promise + at["promise_parent"])
-            for _ in range(16):
+            for part in range(16):
                 if link & 3 != 1:
                     break
+                if part == 0 and reader.type_name(link & ~3) == "fiber":
+                    self.fibers[promise] = link & ~3
                 link = reader.number((link & ~3) + at["completion_outer"])
             self.parents[promise] = link if link & 3 == 0 else 0
             promise = self.parents[promise]
@@ -175,7 +251,29 @@ class LoopTasks:
         while stack:
             promise, depth = stack.pop()
             print("  " * depth + self.line(promise))
+            for call in self.stack(promise):
+                print("  " * depth + "  | " + call)
             stack += [(child, depth + 1) for child in children.get(promise, [])]
+
+    def stack(self, promise):
+        fiber = self.fibers.get(promise)
+        if not fiber:
+            return []
+        context = self.reader.number(fiber + self.at["fiber_context"])
+        waits = context < fiber <= context + STACK_SIZE
+        return fibers.stack(self.reader, context) if waits else []
+
+    def call(self, fiber):
+        """What a fiber waits in."""
+        reader, at = self.reader, self.at
+        text = reader.text(reader.number(fiber + at["fiber_call"]))
+        if not text:
+            return ""
+        first = reader.number(fiber + at["fiber_descriptors"])
+        count = min(reader.number(fiber + at["fiber_descriptor_count"]), 64)
+        numbers = [reader.number(first + 8 * index, "<i") for index in range(count)]
+        numbers = [str(number) for number in numbers if number >= 0]
+        return text + "()" + (" on descriptor " + ", ".join(numbers) if numbers else "")
 
     def line(self, promise):
         reader, at = self.reader, self.at
@@ -183,6 +281,11 @@ class LoopTasks:
         _, place = reader.site(reader.number(promise + at["promise_awaiting"]))
         name = '"%s" ' % self.names[promise] if promise in self.names else ""
         note = " - " + self.notes[promise] if promise in self.notes else ""
+        if promise in self.fibers:
+            call = self.call(self.fibers[promise])
+            if call and note:
+                note = " - " + call
+            return "fiber%s%s" % ("" if call else " at " + (place or origin), note)
         return "%s%s at %s%s" % (name, function, place or origin, note)
 
 
