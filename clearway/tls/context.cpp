@@ -27,8 +27,8 @@ SslContextPointer make_context(const SSL_METHOD* method, TlsVersion least) {
   SSL_CTX_set_options(context.get(), SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION);
   // Buffers are given back while nothing is in them: an idle connection costs little. The chain is
   // what its file holds: OpenSSL would look for one, and verify it, in every handshake.
-  SSL_CTX_set_mode(context.get(), SSL_MODE_RELEASE_BUFFERS | SSL_MODE_AUTO_RETRY |
-                                      SSL_MODE_NO_AUTO_CHAIN);
+  SSL_CTX_set_mode(context.get(),
+                   SSL_MODE_RELEASE_BUFFERS | SSL_MODE_AUTO_RETRY | SSL_MODE_NO_AUTO_CHAIN);
   return context;
 }
 
