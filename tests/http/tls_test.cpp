@@ -206,7 +206,8 @@ TEST(HttpsTest, ASlowHandshakeBlocksNobodyAndHasItsEnd) {
   on_both_drivers(
       []() -> Task<> {
         ServerOptions options;
-        options.header_timeout = 30ms;
+        // A busy machine needs its time for the handshake of the one that is not silent.
+        options.header_timeout = clearway::tests::simulated() ? 30ms : 500ms;
         co_await with_tls(
             [](Server& server, std::string url) -> Task<> {
               std::vector<Stream> silent;

@@ -242,22 +242,42 @@ TEST_F(WatchdogTest, MostReportsOfAMinuteAreCountedOnly) {
   EXPECT_EQ(inspect::stall_counts().reports, before.reports);
 }
 
+// How long this thread has stood still at most, as it is seen from the thread itself: on a busy
+// machine it may have been without a processor for longer than the threshold.
+class Stillness {
+ public:
+  void look() {
+    const auto now = std::chrono::steady_clock::now();
+    longest_ = std::max(longest_, now - last_);
+    last_ = now;
+  }
+  [[nodiscard]] bool excuses_a_report() const { return longest_ >= 10ms; }
+
+ private:
+  std::chrono::steady_clock::time_point last_ = std::chrono::steady_clock::now();
+  std::chrono::steady_clock::duration longest_{};
+};
+
 // Many tasks that are quick are no one call that is slow; only their turn is long.
 TEST_F(WatchdogTest, ALoopThatTurnsIsNotBlocked) {
-  const auto turns = []() -> Task<> {
-    const Instant end = loop_time() + 60ms;
-    while (loop_time() < end) co_await yield();
+  Stillness stillness;
+  const auto turns = [&]() -> Task<> {
+    for (const Instant end = loop_time() + 60ms; loop_time() < end; stillness.look()) {
+      co_await yield();
+    }
   };
   run(turns(), std::make_unique<EpollDriver>());
-  EXPECT_EQ(reports_.count, 0);
+  EXPECT_TRUE(reports_.count == 0 || stillness.excuses_a_report());
 }
 
 TEST_F(WatchdogTest, OneLoopAfterTheOtherIsNotOneLoop) {
+  Stillness stillness;
   const auto end = std::chrono::steady_clock::now() + 60ms;
   while (std::chrono::steady_clock::now() < end) {
     run([]() -> Task<> { co_return; }(), std::make_unique<EpollDriver>());
+    stillness.look();
   }
-  EXPECT_EQ(reports_.count, 0);
+  EXPECT_TRUE(reports_.count == 0 || stillness.excuses_a_report());
 }
 
 // The turn goes on from the one to the other.
