@@ -221,6 +221,11 @@ ServerEndpoint open(const EndpointDescription& description, const EndpointOption
   if (kind == "systemd") return open_systemd(description);
   if (kind == "fd") return open_descriptor(description);
   if (kind == "haproxy") return open_behind_proxy(description, options);
+  if (kind == "stdio") {
+    description.refuse(1,
+                       "standard input and output are one connection, and nothing listens there: "
+                       "pipe_stream(Descriptor(0), Descriptor(1), \"stdio\") gives it as a stream");
+  }
   description.refuse(1, fmt::format("\"{}\" is not a kind of server endpoint: {}", kind, kinds));
 }
 

@@ -276,6 +276,8 @@ TEST(EndpointTest, ServersThatCannotWorkSayWhere) {
               HasSubstr("column 5: cannot read the folder /no/folder"));
   EXPECT_THAT(refusal_of_server("haproxy"), HasSubstr("column 8: the endpoint within it"));
   EXPECT_THAT(refusal_of_server("haproxy:80"), HasSubstr("\"80\" is not a kind"));
+  EXPECT_THAT(refusal_of_server("stdio:"),
+              HasSubstr("column 1: standard input and output are one"));
   EXPECT_THAT(refusal_of_server("haproxy:haproxy:tcp:80"), HasSubstr("one PROXY header is enough"));
   EXPECT_THAT(refusal_of_server("haproxy:proxies=me:tcp:80"), HasSubstr("column 9: \"me\" is no"));
   EXPECT_THAT(refusal_of_server("haproxy:tcp:80:speed=1"), HasSubstr("column 16: tcp endpoints"));
