@@ -6,9 +6,11 @@
 //   auto pages = co_await gather(urls, fetch);                   // a vector
 //   auto pages = co_await gather(urls, fetch, {.limit = 20});    // at most twenty at a time
 //
-// All are started at once, in order. The first error cancels the others and is thrown when all have
-// ended, with later errors attached to it. Cancelling the whole cancels every child and waits for
-// them; results of children that had finished are dropped, unless all had, which is a result.
+// All are started at once, in order; of a range that takes long to start (2 ms), the rest starts in
+// the loop's next turns, so that others are not kept waiting. The first error cancels the others
+// and is thrown when all have ended, with later errors attached to it. Cancelling the whole cancels
+// every child and waits for them; results of children that had finished are dropped, unless all
+// had, which is a result.
 
 #include <deque>
 #include <limits>
@@ -74,7 +76,7 @@ class [[nodiscard("co_await it")]] Gather {
 };
 
 // Starts children one by one, at most `limit` at a time, without recursion.
-class Pump : public Join {
+class Pump : public Join, private Ready {
  protected:
   explicit Pump(std::size_t limit) noexcept : limit_(limit) {}
   ~Pump() = default;
@@ -91,8 +93,14 @@ class Pump : public Join {
   virtual void start_next() = 0;
 
  private:
+  void start_some();
+  // Goes on in the loop's next turn, and holds the join open until then.
+  void rest() noexcept;
+  void run() final;
+
   std::size_t limit_;
   bool pumping_ = false;
+  bool resting_ = false;
 };
 
 // T's results of children in the order of the range. A vector, except for bool, whose vector has no

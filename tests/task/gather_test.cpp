@@ -161,6 +161,63 @@ TEST(Gather, AFunctionThatThrowsInsteadOfGivingATask) {
   });
 }
 
+void burn(Duration length) {
+  Loop& loop = Loop::current();
+  for (const Instant end = after(loop.now(), length); loop.now() < end;) {
+  }
+}
+
+TEST(Gather, OthersHaveTheirTurnWhileManyStart) {
+  run([]() -> Task<> {
+    int started = 0;
+    int others = 0;
+    const auto child = [&](int) -> Task<> {
+      burn(1ms);
+      ++started;
+      co_return;
+    };
+    const auto other = [&]() -> Task<> {
+      for (; started < 10; ++others) co_await yield();
+    };
+    co_await gather(gather(std::views::iota(0, 10), child), other());
+    EXPECT_GE(others, 3) << "started at once, they take 10 ms";
+    EXPECT_EQ(started, 10);
+  }());
+}
+
+TEST(Gather, CancelledWhileManyStart) {
+  run([]() -> Task<> {
+    int started = 0;
+    const auto child = [&](int) -> Task<> {
+      burn(3ms);
+      ++started;
+      co_await sleep(1000s);
+    };
+    const auto many = [&]() -> Task<> { co_await gather(std::views::iota(0, 1000), child); };
+    co_await race(many(), yield());
+    EXPECT_GE(started, 1);
+    EXPECT_LE(started, 4);
+  }());
+}
+
+TEST(Gather, AnErrorWhileManyStartIsGiven) {
+  const auto child = [](int number) -> Task<> {
+    burn(1ms);
+    if (number == 5) throw Error("the fifth");
+    co_return;
+  };
+  int given = 0;
+  const auto many = [&]() -> Task<> {
+    try {
+      co_await gather(std::views::iota(0, 1000), child);
+    } catch (const Error&) {
+      ++given;
+    }
+  };
+  run(many());
+  EXPECT_EQ(given, 1);
+}
+
 TEST(AsCompleted, GivesEachResultAsItComes) {
   on_both_drivers([]() -> Task<> {
     const std::vector<int> delays{3, 1, 2};
