@@ -1,7 +1,8 @@
 #pragma once
 
-// The stacks of one thread's fibers: 256 KiB of address space each, of which only the pages that
-// were touched are memory, with guard pages at the low end. They are cut from slabs of 16 MiB.
+// The stacks of one thread's fibers: 512 KiB of address space each, of which only the pages that
+// were touched are memory. The lower part of it are guard pages: more than the rest, so that a
+// function with large arrays does not reach past them. They are cut from slabs of 32 MiB.
 //
 // Where the kernel has MADV_GUARD_INSTALL (Linux 6.13) guard pages are free. Elsewhere each is a
 // mapping of its own, and vm.max_map_count limits how many stacks there can be: 32,000 by default.
@@ -13,8 +14,8 @@ namespace clearway::detail {
 
 class StackPool {
  public:
-  static constexpr std::size_t size = 256 * 1024;       // of one stack, guard included
-  static constexpr std::size_t guard_size = 16 * 1024;  // an overflow of less than that is caught
+  static constexpr std::size_t size = 512 * 1024;        // of one stack, guard included
+  static constexpr std::size_t guard_size = 272 * 1024;  // an overflow of less than that is caught
 
   StackPool() noexcept = default;
   StackPool(const StackPool&) = delete;

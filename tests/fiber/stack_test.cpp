@@ -1,0 +1,50 @@
+// Functions with large frames: they reach far below what is used of the stack.
+
+#include <ranges>
+
+#include <gtest/gtest.h>
+#include <clearway/fiber/fiber.hpp>
+#include <clearway/fiber/sanitizer.hpp>
+#include <clearway/task/gather.hpp>
+#include <tests/support/worlds.hpp>
+
+namespace clearway {
+namespace {
+
+// Touches only the far end of its frame, as a call from there does.
+template <std::size_t size>
+[[gnu::noinline]] int reach(int depth) {
+  volatile char frame[size];
+  frame[0] = static_cast<char>(depth);
+  const int below = depth == 0 ? 0 : reach<size>(depth - 1);
+  return below + frame[0];
+}
+
+template <std::size_t size>
+void reach_on_a_fiber() {
+  sim::run({}, []() -> Task<> {
+    // Others' stacks lie below: they would be written to.
+    const auto on_fiber = [](int number) {
+      return fiber::run([number] {
+        fiber::await(yield());
+        return number == 40 ? reach<size>(1'000) : 0;
+      });
+    };
+    const auto range = std::views::iota(0, 64);
+    const auto results = co_await gather(range, on_fiber);
+    std::_Exit(static_cast<int>(results.size()) == 64 ? 0 : 1);
+  });
+}
+
+TEST(FiberStack, LargeFramesDoNotReachPastTheGuard) {
+#if defined(CLEARWAY_ASAN) || defined(CLEARWAY_TSAN)
+  GTEST_SKIP() << "sanitizers report overflows their own way";
+#endif
+  EXPECT_DEATH(reach_on_a_fiber<1'000>(), "stack overflow: a fiber");
+  EXPECT_DEATH(reach_on_a_fiber<30'000>(), "stack overflow: a fiber");
+  EXPECT_DEATH(reach_on_a_fiber<100'000>(), "stack overflow: a fiber");
+  EXPECT_DEATH(reach_on_a_fiber<240'000>(), "stack overflow: a fiber");
+}
+
+}  // namespace
+}  // namespace clearway
