@@ -6,12 +6,15 @@
 #include <utility>
 
 #include <dlfcn.h>
+#include <fmt/format.h>
 #include <pthread.h>
+#include <unistd.h>
 #include <clearway/base/error.hpp>
 #include <clearway/base/log.hpp>
 #include <clearway/fiber/blocking.hpp>
 #include <clearway/fiber/fiber.hpp>
 #include <clearway/fiber/host_attach.hpp>
+#include <clearway/fiber/lane.hpp>
 #include <clearway/fiber/locks.hpp>
 #include <clearway/fiber/parked.hpp>
 #include <clearway/fiber/pool.hpp>
@@ -32,6 +35,8 @@ std::atomic<Hooks> hooks = Hooks::none;
 // A child that a loop has forked has our memory, and none of the loop: its calls are its own. One
 // that is forked before may have a loop of its own.
 std::atomic<bool> forked = false;
+// This process: a child of vfork() has our memory and another number.
+std::atomic<pid_t> process = 0;
 
 // Not in a forked child, and not when exit() was called on a fiber: the thread's own things go
 // first, and the functions that are called after them are on nobody's loop any more.
@@ -53,6 +58,8 @@ int place() noexcept {
 int wait(const char* call, const pollfd* descriptors, nfds_t count,
          std::int64_t nanoseconds) noexcept {
   Fiber& current = *Fiber::current();
+  // Those that would come next in this turn come later.
+  if (!current.abandoned()) detail::FiberLane::share_is_over(*Loop::current_or_null());
   current.call = call;
   current.descriptors = descriptors;
   current.descriptor_count = count;
@@ -67,7 +74,14 @@ void yield() noexcept { FiberWait(*Fiber::current(), "sched_yield").yield(); }
 
 // Not with a mutex held: whoever wants it next is on this thread too.
 void spend() noexcept {
-  if (!Loop::current_or_null()->spend_budget() && Fiber::current()->locks().empty()) yield();
+  if (Fiber::current()->abandoned()) return;
+  Loop& loop = *Loop::current_or_null();
+  const bool spent = !loop.spend_budget();
+  if ((!spent && !detail::FiberLane::share_is_over(loop)) || !Fiber::current()->locks().empty()) {
+    return;
+  }
+  loop.end_turn();
+  yield();
 }
 
 int offload(std::shared_ptr<OffloadJob> job, bool abandonable) noexcept {
@@ -98,16 +112,17 @@ void* storage(std::size_t size) noexcept {
 }
 
 void closing(int descriptor) noexcept {
-  if (forked.load(std::memory_order_relaxed)) return;
+  if (forked.load(std::memory_order_relaxed) || !detail::ParkedTable::may_wait_for(descriptor) ||
+      ::getpid() != process.load(std::memory_order_relaxed)) {
+    return;
+  }
   std::optional<detail::OnBehalf> on_behalf;
   if (Fiber* const current = Fiber::current()) on_behalf.emplace(*current);
   detail::ParkedTable::announce_closing(descriptor);
 }
 
-void before_lock(const void* mutex) noexcept {
-  while (detail::HeldLocks::any_holds(mutex)) {
-    FiberWait(*Fiber::current(), "pthread_mutex_lock").pause(std::chrono::milliseconds(1));
-  }
+void pause(const char* call, std::int64_t nanoseconds) noexcept {
+  FiberWait(*Fiber::current(), call).pause(Duration(nanoseconds));
 }
 
 void locked(const void* mutex, const void* caller) noexcept {
@@ -120,6 +135,18 @@ void tested(const char* problem) noexcept {
   if (problem != nullptr) log::write(log::Level::error, "fiber", problem);
 }
 
+void bound_past(const char* library) noexcept {
+  try {
+    log::write(log::Level::error, "fiber",
+               fmt::format("{} was opened with RTLD_DEEPBIND: its calls, and those of the "
+                           "libraries that come with it, go past the libc hooks and block the "
+                           "loop. Open it without that flag, or call it in a thread (to_thread)",
+                           library));
+  } catch (const std::bad_alloc&) {
+    return;
+  }
+}
+
 constinit const FiberHost host{.place = place,
                                .is_fiber = is_fiber,
                                .wait = wait,
@@ -130,11 +157,12 @@ constinit const FiberHost host{.place = place,
                                .storage = storage,
                                .closing = closing,
                                .blocks = detail::report_blocking,
-                               .before_lock = before_lock,
+                               .pause = pause,
                                .locked_by_waiting = detail::HeldLocks::any_holds,
                                .locked = locked,
                                .unlocked = unlocked,
-                               .tested = tested};
+                               .tested = tested,
+                               .bound_past = bound_past};
 
 }  // namespace
 
@@ -149,7 +177,9 @@ bool attach_hooks() noexcept {
       attach = reinterpret_cast<Attach>(::dlsym(RTLD_DEFAULT, "clearway_fiber_hooks_attach"));
     }
     if (attach == nullptr) return false;
+    process = ::getpid();
     ::pthread_atfork(nullptr, nullptr, [] {
+      process = ::getpid();
       if (Loop::current_or_null() != nullptr) forked = true;
     });
     attach(&host);

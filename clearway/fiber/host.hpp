@@ -24,7 +24,7 @@ class OffloadJob {
 
 // The functions of the table; those with a fiber in them are for where place() says on_fiber.
 struct FiberHost {
-  static constexpr std::uint32_t this_version = 1;
+  static constexpr std::uint32_t this_version = 2;
   enum Place : int {
     elsewhere = 0,  // the call is made as if we were not there
     on_fiber = 1,
@@ -53,13 +53,16 @@ struct FiberHost {
   void (*closing)(int descriptor) noexcept = nullptr;
   // In a task: throws, or reports, or does nothing.
   void (*blocks)(const char* call, const void* caller) = nullptr;
-  // Mutexes. On a fiber: waits as long as another fiber of this thread holds `mutex` in its sleep.
-  void (*before_lock)(const void* mutex) noexcept = nullptr;
+  // Waits so many nanoseconds, even when the fiber is cancelled.
+  void (*pause)(const char* call, std::int64_t nanoseconds) noexcept = nullptr;
+  // Locks of all kinds. Whether another fiber of this thread holds `mutex` in its sleep.
   bool (*locked_by_waiting)(const void* mutex) noexcept = nullptr;
   void (*locked)(const void* mutex, const void* caller) noexcept = nullptr;
   void (*unlocked)(const void* mutex) noexcept = nullptr;
   // What the hooks' self-test has found; null: all is well.
   void (*tested)(const char* problem) noexcept = nullptr;
+  // A library was opened whose calls go past the hooks.
+  void (*bound_past)(const char* library) noexcept = nullptr;
 };
 
 }  // namespace clearway

@@ -63,14 +63,16 @@ void ParkedTable::tell(int number, std::uint64_t before) noexcept {
   }
 }
 
+bool ParkedTable::may_wait_for(int number) noexcept {
+  return number >= 0 && waiting[bucket_of(number)].load(std::memory_order_relaxed) > 0;
+}
+
 void ParkedTable::announce_closing(int number) noexcept {
-  if (number < 0) return;
-  const auto& count = waiting[bucket_of(number)];
-  if (count.load(std::memory_order_relaxed) == 0) return;
+  if (!may_wait_for(number)) return;
   const std::uint64_t closing = closings.fetch_add(1, std::memory_order_relaxed) + 1;
   Loop* const here = Loop::current_or_null();
   if (here != nullptr) here->service<ParkedTable>().tell(number, closing);
-  if (count.load(std::memory_order_relaxed) == 0) return;
+  if (!may_wait_for(number)) return;
   Registry& all = registry();
   const std::lock_guard guard(all.mutex);
   for (const auto& [table, mailbox] : all.tables) {

@@ -37,6 +37,8 @@ class ParkedTable final : public LoopService {
   void add(Parked& parked, int number) noexcept;
   void remove(Parked& parked) noexcept;
 
+  // False: nobody waits for this number, on any loop.
+  static bool may_wait_for(int number) noexcept;
   // From any thread, before descriptor `number` is closed: tells who waits for it. Those of other
   // loops are told soon.
   static void announce_closing(int number) noexcept;

@@ -25,6 +25,7 @@ constexpr std::uint32_t most_abandoned = 1'000'000;
 
 constexpr short reading = POLLIN | POLLRDNORM | POLLRDBAND | POLLPRI | POLLRDHUP;
 constexpr short writing = POLLOUT | POLLWRNORM | POLLWRBAND;
+constexpr short urgent = POLLPRI | POLLRDBAND | POLLWRBAND;
 
 void report_stubborn(Fiber& fiber, const char* call) noexcept {
   try {
@@ -95,8 +96,12 @@ int FiberWait::refuse() noexcept {
 
 void FiberWait::pause(Duration length) noexcept {
   const OnBehalf on_behalf(fiber_);
+  if (fiber_.abandoned()) {
+    if (fiber_.interrupt() > most_abandoned) fiber_.give_up();
+    return;
+  }
   const HeldLocks held(fiber_, call_);
-  if (!fiber_.abandoned()) sleep_unscoped(length);
+  sleep_unscoped(length);
 }
 
 void FiberWait::sleep_unscoped(Duration length) noexcept {
@@ -134,7 +139,7 @@ bool FiberWait::make_watches(const pollfd* descriptors, nfds_t count) {
     if (descriptors[index].fd < 0) continue;
     const short events = descriptors[index].events;
     needed += ((events & reading) != 0) + ((events & writing) != 0);
-    plain = plain && (events & (POLLIN | POLLRDNORM | writing)) != 0;
+    plain = plain && (events & (POLLIN | POLLRDNORM | writing)) != 0 && (events & urgent) == 0;
   }
   if (!plain || needed > few_.size()) return watch_together(descriptors, count);
   for (nfds_t index = 0; index < count && !settled_; ++index) {

@@ -50,7 +50,7 @@ const std::array<Hook, 9>& hooks() {
 [[gnu::used]] const void* const parts[] = {
     &connect_part,         &close_part,           &names_part,          &mutex_part,
     address(&__poll_chk),  address(&__recv_chk),  address(&sendfile64), address(&::system),
-    address(&resolve_all), address(&res_nsearch),
+    address(&resolve_all), address(&res_nsearch), &load_part,
 };
 
 // The C++ library's sleep calls nanosleep(): from a shared object, as the libraries do for which

@@ -1,35 +1,16 @@
 // connect, accept, accept4. These have no flag for one call: the descriptor is made non-blocking
-// for the moment of the call, and is as it was when the fiber waits.
+// for the moment of the call, and is as it was when the fiber waits. Fibers of several loops that
+// accept from one listener do so one after the other.
 
-#include <fcntl.h>
 #include <poll.h>
 #include <sys/socket.h>
+#include <sys/time.h>
+#include <clearway/fiber_hooks/for_now.hpp>
 #include <clearway/fiber_hooks/real.hpp>
 #include <clearway/fiber_hooks/self_test.hpp>
 
 namespace clearway::hooks {
 namespace {
-
-// errno survives.
-class NonBlockingForNow {
- public:
-  explicit NonBlockingForNow(int descriptor) noexcept
-      : descriptor_(descriptor), flags_(::fcntl(descriptor, F_GETFL)) {
-    if (changes()) ::fcntl(descriptor_, F_SETFL, flags_ | O_NONBLOCK);
-  }
-  NonBlockingForNow(const NonBlockingForNow&) = delete;
-  NonBlockingForNow& operator=(const NonBlockingForNow&) = delete;
-  ~NonBlockingForNow() {
-    const int code = errno;
-    if (changes()) ::fcntl(descriptor_, F_SETFL, flags_);
-    errno = code;
-  }
-  [[nodiscard]] bool changes() const noexcept { return flags_ >= 0 && (flags_ & O_NONBLOCK) == 0; }
-
- private:
-  int descriptor_;
-  int flags_;
-};
 
 int connect_now(int descriptor, const sockaddr* to, socklen_t size) noexcept {
   const NonBlockingForNow for_now(descriptor);
@@ -72,12 +53,30 @@ int accept_now(int descriptor, sockaddr* from, socklen_t* size, int flags) noexc
   return real_accept4(descriptor, from, size, flags);
 }
 
+bool has_receive_timeout(int descriptor) noexcept {
+  timeval limit{};
+  socklen_t size = sizeof limit;
+  return ::getsockopt(descriptor, SOL_SOCKET, SO_RCVTIMEO, &limit, &size) != 0 ||
+         limit.tv_sec != 0 || limit.tv_usec != 0;
+}
+
+// A call that waits, and has met the moment in which a fiber's made the listener non-blocking, is
+// made again.
+int accept_in_thread(int descriptor, sockaddr* from, socklen_t* size, int flags) noexcept {
+  for (;;) {
+    const NonBlockingForNow::Beside beside;
+    const int accepted = real_accept4(descriptor, from, size, flags);
+    if (accepted >= 0 || errno != EAGAIN || !beside.any()) return accepted;
+    if (non_blocking(descriptor) || has_receive_timeout(descriptor)) return fail(EAGAIN);
+  }
+}
+
 int accept_any(const char* call, int descriptor, sockaddr* from, socklen_t* size, int flags,
                const void* caller) {
   return blocking_call(
       Patience(call, descriptor, POLLIN, SO_RCVTIMEO), call, descriptor, caller,
       [&] { return accept_now(descriptor, from, size, flags); },
-      [&] { return real_accept4(descriptor, from, size, flags); });
+      [&] { return accept_in_thread(descriptor, from, size, flags); });
 }
 
 }  // namespace
@@ -105,11 +104,11 @@ CLEARWAY_HOOK int connect(int descriptor, const sockaddr* to, socklen_t size) {
 }
 
 CLEARWAY_HOOK int accept(int descriptor, sockaddr* from, socklen_t* size) {
-  if (place() == FiberHost::elsewhere) return real_accept(descriptor, from, size);
+  if (place() == FiberHost::elsewhere) return accept_in_thread(descriptor, from, size, 0);
   return accept_any("accept", descriptor, from, size, 0, CLEARWAY_CALLER);
 }
 
 CLEARWAY_HOOK int accept4(int descriptor, sockaddr* from, socklen_t* size, int flags) {
-  if (place() == FiberHost::elsewhere) return real_accept4(descriptor, from, size, flags);
+  if (place() == FiberHost::elsewhere) return accept_in_thread(descriptor, from, size, flags);
   return accept_any("accept4", descriptor, from, size, flags, CLEARWAY_CALLER);
 }

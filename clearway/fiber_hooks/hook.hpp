@@ -2,7 +2,8 @@
 
 // What all hooks are made of. A hook has the name of a function of libc, and is called instead of
 // it by the whole program, its libraries included. In a thread without fibers it calls libc's, and
-// nothing else: no lock, no memory, nothing that a signal handler or a child of fork() may not do.
+// nothing else: no lock, no memory, nothing that a signal handler or a child of fork() may not do
+// (an accept() that has failed with EAGAIN aside).
 //
 // The hooks are stateless: they never make somebody else's descriptor non-blocking (which threads,
 // children of fork() and libc's own streams would notice), but ask for each call that it does not

@@ -1,6 +1,7 @@
 #include <clearway/fiber_hooks/message.hpp>
 
 #include <algorithm>
+#include <climits>
 #include <new>
 
 namespace clearway::hooks {
@@ -28,6 +29,11 @@ void Pieces::advance(std::size_t bytes) noexcept {
   if (count_ == 0 || bytes == 0) return;
   pieces_->iov_base = static_cast<char*>(pieces_->iov_base) + bytes;
   pieces_->iov_len -= bytes;
+}
+
+bool moves_something(const iovec* pieces, int count) noexcept {
+  if (count <= 0 || count > IOV_MAX) return false;
+  return std::any_of(pieces, pieces + count, [](const iovec& piece) { return piece.iov_len > 0; });
 }
 
 bool is_stream(int descriptor) noexcept {

@@ -28,6 +28,9 @@ class Pieces {
   std::size_t count_;
 };
 
+// False: readv() and writev() with these do nothing, or fail, and wait for nobody.
+bool moves_something(const iovec* pieces, int count) noexcept;
+
 // Whether a call may move a part of what it was given, and go on: streams, not datagrams.
 bool is_stream(int descriptor) noexcept;
 

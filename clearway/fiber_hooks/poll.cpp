@@ -4,7 +4,9 @@
 #include <poll.h>
 #include <sys/epoll.h>
 #include <sys/select.h>
+#include <sys/signalfd.h>
 #include <algorithm>
+#include <csignal>
 #include <memory>
 #include <new>
 
@@ -29,11 +31,74 @@ bool valid(const timespec* length) noexcept {
          (length->tv_sec >= 0 && length->tv_nsec >= 0 && length->tv_nsec < 1'000'000'000);
 }
 
-// `ask` gives how many are ready, without waiting.
-template <class Ask>
-int wait_until(const char* call, const pollfd* descriptors, nfds_t count, std::int64_t length,
-               Ask ask) {
-  const std::int64_t deadline = length == for_ever ? 0 : host().now() + length;
+// What a call waits for on a fiber.
+struct Wanted {
+  const char* call;
+  const pollfd* descriptors;
+  nfds_t count;
+  std::int64_t length;
+  const sigset_t* mask = nullptr;
+};
+
+// Signals that a call's mask lets in and the thread's own does not: such a one ends the wait. The
+// thread goes on with its own mask meanwhile, so a descriptor has to say that one has come.
+class LetIn {
+ public:
+  explicit LetIn(const Wanted& wanted) noexcept : wanted_(wanted) {
+    if (wanted.mask == nullptr) return;
+    sigset_t present;
+    ::pthread_sigmask(SIG_SETMASK, nullptr, &present);
+    sigset_t let_in;
+    ::sigemptyset(&let_in);
+    for (int number = 1; number < NSIG; ++number) {
+      if (::sigismember(&present, number) != 1 || ::sigismember(wanted.mask, number) != 0) continue;
+      ::sigaddset(&let_in, number);
+      any_ = true;
+    }
+    if (!any_) return;
+    list_.reset(new (std::nothrow) pollfd[wanted.count + 1]);
+    descriptor_ = ::signalfd(-1, &let_in, SFD_NONBLOCK | SFD_CLOEXEC);
+    if (!valid()) return;
+    list_[wanted.count] = {.fd = descriptor_, .events = POLLIN, .revents = 0};
+  }
+  LetIn(const LetIn&) = delete;
+  LetIn& operator=(const LetIn&) = delete;
+  ~LetIn() {
+    const int code = errno;
+    if (descriptor_ >= 0) real_close(descriptor_);
+    errno = code;
+  }
+  // False: there is no memory, or no descriptor, for it.
+  [[nodiscard]] bool valid() const noexcept {
+    return !any_ || (list_ != nullptr && descriptor_ >= 0);
+  }
+  // One has come, and its handler has run.
+  [[nodiscard]] bool interrupted() const noexcept {
+    constexpr timespec zero{};
+    return any_ && real_ppoll(nullptr, 0, &zero, wanted_.mask) < 0 && errno == EINTR;
+  }
+  // What to wait for; `wanted` may have changed since.
+  [[nodiscard]] const pollfd* descriptors() const noexcept {
+    if (!any_) return wanted_.descriptors;
+    std::copy_n(wanted_.descriptors, wanted_.count, list_.get());
+    return list_.get();
+  }
+  [[nodiscard]] nfds_t count() const noexcept { return wanted_.count + (any_ ? 1 : 0); }
+
+ private:
+  const Wanted& wanted_;
+  bool any_ = false;
+  int descriptor_ = -1;
+  std::unique_ptr<pollfd[]> list_;
+};
+
+// `ask` gives how many are ready, without waiting. It is asked again after `longest()` nanoseconds
+// at the latest.
+template <class Ask, class Longest>
+int wait_until(const Wanted& wanted, Ask ask, Longest longest) {
+  const std::int64_t deadline = wanted.length == for_ever ? 0 : host().now() + wanted.length;
+  const LetIn signals(wanted);
+  if (!signals.valid()) return fail(ENOMEM);
   for (;;) {
     const int ready = ask();
     if (ready != 0) {
@@ -42,46 +107,45 @@ int wait_until(const char* call, const pollfd* descriptors, nfds_t count, std::i
       errno = code;
       return ready;
     }
-    std::int64_t left = for_ever;
-    if (length != for_ever) {
-      left = deadline - host().now();
-      if (left <= 0) return 0;
+    if (signals.interrupted()) return fail(EINTR);
+    std::int64_t left = longest();
+    if (wanted.length != for_ever) {
+      const std::int64_t rest = deadline - host().now();
+      if (rest <= 0) return 0;
+      left = left == for_ever ? rest : std::min(left, rest);
     }
-    const int outcome = host().wait(call, descriptors, count, left);
-    if (outcome == -ETIMEDOUT) return ask();
-    if (outcome != 0) return fail(-outcome);
+    const int outcome = host().wait(wanted.call, signals.descriptors(), signals.count(), left);
+    if (outcome != 0 && outcome != -ETIMEDOUT) return fail(-outcome);
   }
 }
 
 // Where such a call is made, and by whom; `Really` is libc's.
 template <class Ask, class Really>
-int poll_call(const char* call, const pollfd* descriptors, nfds_t count, std::int64_t length,
-              const void* caller, Ask ask, Really really) {
-  const FiberHost::Place where = length == 0 ? FiberHost::elsewhere : place();
+int poll_call(const Wanted& wanted, const void* caller, Ask ask, Really really) {
+  const FiberHost::Place where = wanted.length == 0 ? FiberHost::elsewhere : place();
   if (where == FiberHost::elsewhere) return really();
   if (where == FiberHost::in_task) {
     const int ready = ask();
     if (ready != 0) return ready;
-    host().blocks(call, caller);
+    host().blocks(wanted.call, caller);
     return really();
   }
-  return wait_until(call, descriptors, count, length, ask);
+  return wait_until(wanted, ask, [] { return for_ever; });
 }
 
 int poll_any(pollfd* descriptors, nfds_t count, int milliseconds, const void* caller) {
   return poll_call(
-      "poll", descriptors, count, from_milliseconds(milliseconds), caller,
+      {"poll", descriptors, count, from_milliseconds(milliseconds)}, caller,
       [&] { return real_poll(descriptors, count, 0); },
       [&] { return real_poll(descriptors, count, milliseconds); });
 }
 
 int ppoll_any(pollfd* descriptors, nfds_t count, const timespec* length, const sigset_t* mask,
               const void* caller) {
-  constexpr timespec zero{};
   if (!valid(length)) return fail(EINVAL);
   return poll_call(
-      "ppoll", descriptors, count, length == nullptr ? for_ever : nanoseconds(*length), caller,
-      [&] { return real_ppoll(descriptors, count, &zero, mask); },
+      {"ppoll", descriptors, count, length == nullptr ? for_ever : nanoseconds(*length), mask},
+      caller, [&] { return real_poll(descriptors, count, 0); },
       [&] { return real_ppoll(descriptors, count, length, mask); });
 }
 
@@ -104,32 +168,51 @@ class Sets {
   [[nodiscard]] pollfd* data() const noexcept { return list_.get(); }
   [[nodiscard]] nfds_t size() const noexcept { return size_; }
 
-  // What select() gives: the sets hold what is ready.
+  // How many bits select() would give: a descriptor counts in each set that asks for it.
   int ask() noexcept {
+    for (nfds_t index = 0; index < size_; ++index) list_[index].fd = number_of(list_[index]);
+    some_left_out_ = false;
     if (real_poll(list_.get(), size_, 0) < 0) return -1;
     int ready = 0;
     for (nfds_t index = 0; index < size_; ++index) {
       if ((list_[index].revents & POLLNVAL) != 0) return fail(EBADF);
-      for (int kind = 0; kind < 3; ++kind) ready += (list_[index].revents & counts_as[kind]) != 0;
+      for (int kind = 0; kind < 3; ++kind) ready += is_ready(list_[index], kind);
     }
+    if (ready == 0) leave_out();
     return ready;
+  }
+  // Until those that are left out are to be asked again.
+  [[nodiscard]] std::int64_t longest() const noexcept {
+    constexpr std::int64_t pause = 10'000'000;
+    return some_left_out_ ? pause : for_ever;
   }
   void store() noexcept {
     for (int kind = 0; kind < 3; ++kind) {
       if (sets_[kind] == nullptr) continue;
       for (nfds_t index = 0; index < size_; ++index) {
-        const bool wanted = (list_[index].events & asks_for[kind]) != 0;
-        if (!wanted || (list_[index].revents & counts_as[kind]) == 0) {
-          FD_CLR(list_[index].fd, sets_[kind]);
-        }
+        if (!is_ready(list_[index], kind)) FD_CLR(number_of(list_[index]), sets_[kind]);
       }
     }
   }
 
  private:
   static constexpr short asks_for[3] = {POLLIN, POLLOUT, POLLPRI};
+  // POLLIN_SET, POLLOUT_SET and POLLEX_SET of the kernel's fs/select.c.
   static constexpr short counts_as[3] = {POLLIN | POLLHUP | POLLERR, POLLOUT | POLLERR, POLLPRI};
 
+  static bool is_ready(const pollfd& one, int kind) noexcept {
+    return (one.events & asks_for[kind]) != 0 && (one.revents & counts_as[kind]) != 0;
+  }
+  static int number_of(const pollfd& one) noexcept { return one.fd < 0 ? ~one.fd : one.fd; }
+  // poll() reports POLLHUP and POLLERR to those who do not ask; select() lets them wait. They would
+  // end each wait at once: it goes without them, and they are looked at again after a while.
+  void leave_out() noexcept {
+    for (nfds_t index = 0; index < size_; ++index) {
+      if (list_[index].revents == 0) continue;
+      list_[index].fd = ~list_[index].fd;
+      some_left_out_ = true;
+    }
+  }
   [[nodiscard]] short events_of(int number) const noexcept {
     short events = 0;
     for (int kind = 0; kind < 3; ++kind) {
@@ -143,22 +226,33 @@ class Sets {
   fd_set* sets_[3];
   std::unique_ptr<pollfd[]> list_;
   nfds_t size_ = 0;
+  bool some_left_out_ = false;
 };
 
-// How many bits select() counts: a descriptor that is ready in two sets counts twice, and only in
-// the sets that it is in.
-int select_on_fiber(const char* call, Sets& sets, std::int64_t length) {
+int select_on_fiber(const char* call, Sets& sets, std::int64_t length,
+                    const sigset_t* mask = nullptr) {
   if (sets.data() == nullptr) return fail(ENOMEM);
-  const int ready = wait_until(call, sets.data(), sets.size(), length, [&] { return sets.ask(); });
+  const Wanted wanted{call, sets.data(), sets.size(), length, mask};
+  const int ready = wait_until(wanted, [&] { return sets.ask(); }, [&] { return sets.longest(); });
   if (ready >= 0) sets.store();
   return ready;
 }
 
-int epoll_call(const char* call, int descriptor, std::int64_t length, const void* caller,
-               const auto& ask, const auto& really) {
-  const pollfd wanted{.fd = descriptor, .events = POLLIN, .revents = 0};
-  return poll_call(call, &wanted, 1, length, caller, ask, really);
-}
+// epoll_wait() and its relatives; `mask` is null for the first.
+struct EpollCall {
+  const char* call;
+  int descriptor;
+  epoll_event* events;
+  int most;
+  const sigset_t* mask;
+  const void* caller;
+
+  int make(std::int64_t length, const auto& really) const {
+    const pollfd wanted{.fd = descriptor, .events = POLLIN, .revents = 0};
+    const auto ask = [this] { return real_epoll_wait(descriptor, events, most, 0); };
+    return poll_call({call, &wanted, 1, length, mask}, caller, ask, really);
+  }
+};
 
 }  // namespace
 }  // namespace clearway::hooks
@@ -202,7 +296,9 @@ CLEARWAY_HOOK int select(int count, fd_set* readers, fd_set* writers, fd_set* ot
     if (where == FiberHost::in_task && waits) host().blocks("select", CLEARWAY_CALLER);
     return real_select(count, readers, writers, others, length);
   }
-  if (length != nullptr && (length->tv_sec < 0 || length->tv_usec < 0)) return fail(EINVAL);
+  if (count < 0 || (length != nullptr && (length->tv_sec < 0 || length->tv_usec < 0))) {
+    return fail(EINVAL);
+  }
   Sets sets(count, readers, writers, others);
   const std::int64_t start = host().now();
   const std::int64_t wanted =
@@ -219,36 +315,36 @@ CLEARWAY_HOOK int select(int count, fd_set* readers, fd_set* writers, fd_set* ot
 CLEARWAY_HOOK int pselect(int count, fd_set* readers, fd_set* writers, fd_set* others,
                           const timespec* length, const sigset_t* mask) {
   const FiberHost::Place where = place();
-  if (where != FiberHost::on_fiber || mask != nullptr) {
+  if (where != FiberHost::on_fiber) {
     const bool waits = length == nullptr || nanoseconds(*length) != 0;
     if (where == FiberHost::in_task && waits) host().blocks("pselect", CLEARWAY_CALLER);
     return real_pselect(count, readers, writers, others, length, mask);
   }
-  if (!valid(length)) return fail(EINVAL);
+  if (count < 0 || !valid(length)) return fail(EINVAL);
   Sets sets(count, readers, writers, others);
-  return select_on_fiber("pselect", sets, length == nullptr ? for_ever : nanoseconds(*length));
+  return select_on_fiber("pselect", sets, length == nullptr ? for_ever : nanoseconds(*length),
+                         mask);
 }
 
 CLEARWAY_HOOK int epoll_wait(int descriptor, epoll_event* events, int most, int milliseconds) {
-  return epoll_call(
-      "epoll_wait", descriptor, from_milliseconds(milliseconds), CLEARWAY_CALLER,
-      [&] { return real_epoll_wait(descriptor, events, most, 0); },
-      [&] { return real_epoll_wait(descriptor, events, most, milliseconds); });
+  const EpollCall call{"epoll_wait", descriptor, events, most, nullptr, CLEARWAY_CALLER};
+  const auto really = [&] { return real_epoll_wait(descriptor, events, most, milliseconds); };
+  return call.make(from_milliseconds(milliseconds), really);
 }
 
 CLEARWAY_HOOK int epoll_pwait(int descriptor, epoll_event* events, int most, int milliseconds,
                               const sigset_t* mask) {
-  return epoll_call(
-      "epoll_pwait", descriptor, from_milliseconds(milliseconds), CLEARWAY_CALLER,
-      [&] { return real_epoll_pwait(descriptor, events, most, 0, mask); },
-      [&] { return real_epoll_pwait(descriptor, events, most, milliseconds, mask); });
+  const EpollCall call{"epoll_pwait", descriptor, events, most, mask, CLEARWAY_CALLER};
+  const auto really = [&] {
+    return real_epoll_pwait(descriptor, events, most, milliseconds, mask);
+  };
+  return call.make(from_milliseconds(milliseconds), really);
 }
 
 CLEARWAY_HOOK int epoll_pwait2(int descriptor, epoll_event* events, int most,
                                const timespec* length, const sigset_t* mask) {
   if (!valid(length)) return fail(EINVAL);
-  return epoll_call(
-      "epoll_pwait2", descriptor, length == nullptr ? for_ever : nanoseconds(*length),
-      CLEARWAY_CALLER, [&] { return real_epoll_pwait(descriptor, events, most, 0, mask); },
-      [&] { return real_epoll_pwait2(descriptor, events, most, length, mask); });
+  const EpollCall call{"epoll_pwait2", descriptor, events, most, mask, CLEARWAY_CALLER};
+  const auto really = [&] { return real_epoll_pwait2(descriptor, events, most, length, mask); };
+  return call.make(length == nullptr ? for_ever : nanoseconds(*length), really);
 }

@@ -91,6 +91,23 @@ inline constinit Real<int(pthread_t, void**)> real_pthread_join("pthread_join");
 inline constinit Real<int(pthread_mutex_t*)> real_mutex_lock("pthread_mutex_lock");
 inline constinit Real<int(pthread_mutex_t*)> real_mutex_trylock("pthread_mutex_trylock");
 inline constinit Real<int(pthread_mutex_t*)> real_mutex_unlock("pthread_mutex_unlock");
+inline constinit Real<int(pthread_mutex_t*, const timespec*)> real_mutex_timedlock(
+    "pthread_mutex_timedlock");
+inline constinit Real<int(pthread_mutex_t*, clockid_t, const timespec*)> real_mutex_clocklock(
+    "pthread_mutex_clocklock");
+inline constinit Real<int(pthread_rwlock_t*)> real_rwlock_rdlock("pthread_rwlock_rdlock");
+inline constinit Real<int(pthread_rwlock_t*)> real_rwlock_tryrdlock("pthread_rwlock_tryrdlock");
+inline constinit Real<int(pthread_rwlock_t*, const timespec*)> real_rwlock_timedrdlock(
+    "pthread_rwlock_timedrdlock");
+inline constinit Real<int(pthread_rwlock_t*, clockid_t, const timespec*)> real_rwlock_clockrdlock(
+    "pthread_rwlock_clockrdlock");
+inline constinit Real<int(pthread_rwlock_t*)> real_rwlock_wrlock("pthread_rwlock_wrlock");
+inline constinit Real<int(pthread_rwlock_t*)> real_rwlock_trywrlock("pthread_rwlock_trywrlock");
+inline constinit Real<int(pthread_rwlock_t*, const timespec*)> real_rwlock_timedwrlock(
+    "pthread_rwlock_timedwrlock");
+inline constinit Real<int(pthread_rwlock_t*, clockid_t, const timespec*)> real_rwlock_clockwrlock(
+    "pthread_rwlock_clockwrlock");
+inline constinit Real<int(pthread_rwlock_t*)> real_rwlock_unlock("pthread_rwlock_unlock");
 inline constinit Real<pid_t(pid_t, int*, int)> real_waitpid("waitpid");
 inline constinit Real<pid_t(pid_t, int*, int, rusage*)> real_wait4("wait4");
 inline constinit Real<int(const char*)> real_system("system");

@@ -5,6 +5,7 @@ namespace clearway::hooks {
 
 void resolve_all() {
   resolve_queries();
+  resolve_loading();
   static_cast<void>(real_read.get());
   static_cast<void>(real_readv.get());
   static_cast<void>(real_recv.get());
@@ -55,6 +56,17 @@ void resolve_all() {
   static_cast<void>(real_mutex_lock.get());
   static_cast<void>(real_mutex_trylock.get());
   static_cast<void>(real_mutex_unlock.get());
+  static_cast<void>(real_mutex_timedlock.get());
+  static_cast<void>(real_mutex_clocklock.get());
+  static_cast<void>(real_rwlock_rdlock.get());
+  static_cast<void>(real_rwlock_tryrdlock.get());
+  static_cast<void>(real_rwlock_timedrdlock.get());
+  static_cast<void>(real_rwlock_clockrdlock.get());
+  static_cast<void>(real_rwlock_wrlock.get());
+  static_cast<void>(real_rwlock_trywrlock.get());
+  static_cast<void>(real_rwlock_timedwrlock.get());
+  static_cast<void>(real_rwlock_clockwrlock.get());
+  static_cast<void>(real_rwlock_unlock.get());
   static_cast<void>(real_waitpid.get());
   static_cast<void>(real_wait4.get());
   static_cast<void>(real_system.get());

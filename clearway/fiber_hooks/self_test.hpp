@@ -12,11 +12,13 @@ extern const char connect_part;
 extern const char close_part;
 extern const char names_part;
 extern const char mutex_part;
+extern const char load_part;
 
 // Null: calls of shared libraries reach the hooks. Otherwise what is wrong, and what to do.
 const char* self_test();
 // Looks up all of libc's functions now, when nobody is in a signal handler.
 void resolve_all();
 void resolve_queries();
+void resolve_loading();
 
 }  // namespace clearway::hooks

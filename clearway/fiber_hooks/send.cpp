@@ -2,6 +2,7 @@
 // on until everything is sent, as it does in a thread.
 
 #include <algorithm>
+#include <climits>
 #include <memory>
 #include <new>
 
@@ -16,25 +17,37 @@
 namespace clearway::hooks {
 namespace {
 
-// What a pipe that says it can be written to takes without waiting (pipe(7), PIPE_BUF).
-constexpr std::size_t pipe_room = 4096;
+// What a pipe that says it can be written to takes without waiting, and in one piece: pipe(7).
+constexpr std::size_t pipe_room = PIPE_BUF;
 
-bool takes_small_pieces(int descriptor) noexcept {
+// What is no socket. Pipes can be written to without waiting since Linux 6.4; terminals and older
+// pipes are asked first, and are then given no more than they take. Regular files take as long as
+// the disk does.
+ssize_t write_now(int descriptor, const iovec* pieces, int count) {
   struct stat information{};
-  return ::fstat(descriptor, &information) == 0 &&
-         (S_ISFIFO(information.st_mode) || S_ISCHR(information.st_mode));
+  const mode_t mode = ::fstat(descriptor, &information) == 0 ? information.st_mode : 0;
+  if (S_ISFIFO(mode)) {
+    const ssize_t result = ::pwritev2(descriptor, pieces, count, -1, RWF_NOWAIT);
+    if (result >= 0 || (errno != EOPNOTSUPP && errno != ENOSYS)) return result;
+  }
+  if (non_blocking(descriptor)) return real_writev(descriptor, pieces, count);
+  pollfd asked{.fd = descriptor, .events = POLLOUT, .revents = 0};
+  if (real_poll(&asked, 1, 0) == 0) return fail(EAGAIN);
+  std::size_t size = 0;
+  for (int index = 0; index < count; ++index) size += pieces[index].iov_len;
+  if (size <= pipe_room || !(S_ISFIFO(mode) || S_ISCHR(mode))) {
+    return real_writev(descriptor, pieces, count);
+  }
+  const iovec& first =
+      *std::find_if(pieces, pieces + count, [](const iovec& piece) { return piece.iov_len > 0; });
+  return real_write(descriptor, first.iov_base, std::min(first.iov_len, pipe_room));
 }
 
-// One attempt of a message; a descriptor that is no socket is asked first.
+// One attempt of a message.
 ssize_t send_now(int descriptor, const msghdr& message, int flags, bool write_to_any) {
   const ssize_t result = real_sendmsg(descriptor, &message, flags | MSG_DONTWAIT);
   if (result >= 0 || errno != ENOTSOCK || !write_to_any) return result;
-  pollfd asked{.fd = descriptor, .events = POLLOUT, .revents = 0};
-  if (real_poll(&asked, 1, 0) == 0) return fail(EAGAIN);
-  const int count = static_cast<int>(message.msg_iovlen);
-  if (!takes_small_pieces(descriptor)) return real_writev(descriptor, message.msg_iov, count);
-  const iovec& first = *message.msg_iov;
-  return real_write(descriptor, first.iov_base, std::min(first.iov_len, pipe_room));
+  return write_now(descriptor, message.msg_iov, static_cast<int>(message.msg_iovlen));
 }
 
 struct Sending {
@@ -155,7 +168,9 @@ CLEARWAY_HOOK ssize_t write(int descriptor, const void* data, size_t size) {
 }
 
 CLEARWAY_HOOK ssize_t writev(int descriptor, const iovec* pieces, int count) {
-  if (count <= 0 || place() == FiberHost::elsewhere) return real_writev(descriptor, pieces, count);
+  if (!moves_something(pieces, count) || place() == FiberHost::elsewhere) {
+    return real_writev(descriptor, pieces, count);
+  }
   msghdr message{};
   message.msg_iov = const_cast<iovec*>(pieces);
   message.msg_iovlen = static_cast<std::size_t>(count);

@@ -4,6 +4,8 @@
 #include <csignal>
 #include <cstdlib>
 #include <functional>
+#include <mutex>
+#include <shared_mutex>
 
 #include <netdb.h>
 #include <poll.h>
@@ -132,6 +134,40 @@ std::vector<Case> waiting_cases() {
   };
 }
 
+// With a mask that lets in a signal that nobody sends.
+std::vector<Case> masked_cases() {
+  static const sigset_t none = [] {
+    sigset_t empty;
+    ::sigemptyset(&empty);
+    return empty;
+  }();
+  return {
+      {"ppoll",
+       [](Pair& pair) {
+         pollfd one{pair.near.get(), POLLIN, 0};
+         return Outcome(::ppoll(&one, 1, nullptr, &none));
+       },
+       send_four},
+      {"pselect",
+       [](Pair& pair) {
+         fd_set readers;
+         FD_ZERO(&readers);
+         FD_SET(pair.near.get(), &readers);
+         const int count = pair.near.get() + 1;
+         return Outcome(::pselect(count, &readers, nullptr, nullptr, nullptr, &none));
+       },
+       send_four},
+      {"epoll_pwait",
+       [](Pair& pair) {
+         const Descriptor epoll(::epoll_create1(0));
+         epoll_event event{.events = EPOLLIN, .data = {}};
+         ::epoll_ctl(epoll.get(), EPOLL_CTL_ADD, pair.near.get(), &event);
+         return Outcome(::epoll_pwait(epoll.get(), &event, 1, -1, &none));
+       },
+       send_four},
+  };
+}
+
 std::vector<Case> writing_cases() {
   const auto write_all = [](const std::function<ssize_t(int)>& write) {
     return [write](Pair& pair) {
@@ -189,6 +225,83 @@ void exhaust_all(const std::vector<Case>& cases) {
 TEST(HooksCancel, ExhaustionOfReading) { exhaust_all(reading_cases()); }
 TEST(HooksCancel, ExhaustionOfWriting) { exhaust_all(writing_cases()); }
 TEST(HooksCancel, ExhaustionOfWaiting) { exhaust_all(waiting_cases()); }
+
+TEST(HooksCancel, ExhaustionOfWaitingWithAMask) {
+  sigset_t blocked;
+  ::sigemptyset(&blocked);
+  ::sigaddset(&blocked, SIGUSR2);
+  ::pthread_sigmask(SIG_BLOCK, &blocked, nullptr);
+  exhaust_all(masked_cases());
+  ::pthread_sigmask(SIG_UNBLOCK, &blocked, nullptr);
+}
+
+TEST(HooksCancel, ExhaustionOfPipes) {
+  sim::exhaust_cancellation(
+      [](sim::Stage& stage) -> Task<> {
+        tests::Pipe pipe;
+        std::size_t written = 0;
+        std::size_t received = 0;
+        const auto write = [&] {
+          char* const data = const_cast<char*>(large().data());
+          const iovec pieces[3] = {piece_of(data, 0), piece_of(data, 100), piece_of(data, 99'900)};
+          const Outcome outcome(::writev(pipe.in.get(), pieces, 3));
+          EXPECT_TRUE(outcome.value > 0 || outcome == failed(ECANCELED));
+          written = static_cast<std::size_t>(std::max(0L, outcome.value));
+          pipe.in.reset();
+        };
+        const auto read = [&] {
+          std::vector<char> data(5'000);
+          for (;;) {
+            pause(1ms);
+            const Outcome outcome(::read(pipe.out.get(), data.data(), data.size()));
+            if (outcome.value <= 0) return;
+            received += static_cast<std::size_t>(outcome.value);
+          }
+        };
+        const auto both = [&]() -> Task<> { co_await gather(fiber::run(write), fiber::run(read)); };
+        const auto finished = co_await stage.run(both());
+        EXPECT_LE(received, written);
+        EXPECT_TRUE(!finished.has_value() || received == 100'000U);
+      },
+      3);
+}
+
+// Locks are not given up: what holds them is cancelled too, and lets go.
+TEST(HooksCancel, ExhaustionOfLocks) {
+  sim::exhaust_cancellation(
+      [](sim::Stage& stage) -> Task<> {
+        const tests::Logged logged;
+        std::shared_timed_mutex lock;
+        std::timed_mutex mutex;
+        int writers = 0;
+        int readers = 0;
+        const auto write = [&](int) {
+          const std::unique_lock guard(lock);
+          const std::unique_lock other(mutex, 1h);
+          EXPECT_TRUE(other.owns_lock());
+          EXPECT_EQ(readers + writers++, 0);
+          ::usleep(3'000);
+          --writers;
+        };
+        const auto read = [&] {
+          const std::shared_lock guard(lock, 1h);
+          EXPECT_TRUE(guard.owns_lock());
+          EXPECT_EQ(writers, 0);
+          ++readers;
+          ::usleep(1'000);
+          --readers;
+        };
+        const auto range = std::views::iota(0, 2);
+        const auto on_fiber = [&](int number) { return fiber::run(write, number); };
+        const auto all = [&]() -> Task<> {
+          co_await gather(gather(range, on_fiber), fiber::run(read), fiber::run(read));
+        };
+        co_await stage.run(all());
+        EXPECT_TRUE(lock.try_lock()) << "nobody holds it any more";
+        lock.unlock();
+      },
+      3);
+}
 
 TEST(HooksCancel, ExhaustionOfConnections) {
   sim::exhaust_cancellation(

@@ -1,0 +1,205 @@
+// Locks that are held while a fiber waits: readers and writers, and whoever waits for a while only.
+
+#include <mutex>
+#include <shared_mutex>
+
+#include <poll.h>
+#include <pthread.h>
+
+#include "hooks_world.hpp"
+
+namespace clearway {
+namespace {
+
+using namespace std::chrono_literals;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using tests::Logged;
+using tests::Pair;
+using tests::together;
+
+void wait_a_while() { ::poll(nullptr, 0, 5); }
+
+// glibc tells a thread that writes already of the deadlock, and lets one that reads stop for ever.
+TEST(HookLocks, WritersOfOneThreadAreKeptApart) {
+  sim::run({}, []() -> Task<> {
+    const Logged logged;
+    pthread_rwlock_t lock = PTHREAD_RWLOCK_INITIALIZER;
+    int inside = 0;
+    int most = 0;
+    std::vector<std::function<void()>> functions;
+    for (int number = 0; number < 3; ++number) {
+      functions.emplace_back([&] {
+        EXPECT_EQ(::pthread_rwlock_wrlock(&lock), 0);
+        most = std::max(most, ++inside);
+        wait_a_while();
+        --inside;
+        ::pthread_rwlock_unlock(&lock);
+      });
+    }
+    co_await together(std::move(functions));
+    EXPECT_EQ(most, 1);
+    static bool reported = false;  // each place once
+    if (std::exchange(reported, true)) co_return;
+    EXPECT_THAT(Logged::lines(), ElementsAre(HasSubstr("waits in poll() with a mutex held")));
+  });
+}
+
+TEST(HookLocks, AWriterWaitsForReadersOfItsThread) {
+  sim::run({}, []() -> Task<> {
+    const Logged logged;
+    std::shared_mutex lock;
+    int readers = 0;
+    int most = 0;
+    std::vector<std::function<void()>> functions;
+    for (int number = 0; number < 3; ++number) {
+      functions.emplace_back([&] {
+        const std::shared_lock guard(lock);
+        most = std::max(most, ++readers);
+        wait_a_while();
+        --readers;
+      });
+    }
+    functions.emplace_back([&] {
+      EXPECT_FALSE(lock.try_lock());
+      EXPECT_TRUE(lock.try_lock_shared());
+      lock.unlock_shared();
+      const std::unique_lock guard(lock);
+      EXPECT_EQ(readers, 0);
+      ++most;
+    });
+    co_await together(std::move(functions));
+    EXPECT_EQ(most, 4) << "readers are in together";
+  });
+}
+
+TEST(HookLocks, AReaderWaitsForTheWriterOfItsThread) {
+  sim::run({}, []() -> Task<> {
+    const Logged logged;
+    std::shared_mutex lock;
+    std::string order;
+    std::vector<std::function<void()>> functions;
+    functions.emplace_back([&] {
+      const std::unique_lock guard(lock);
+      wait_a_while();
+      order += 'w';
+    });
+    functions.emplace_back([&] {
+      EXPECT_FALSE(lock.try_lock_shared());
+      const std::shared_lock guard(lock);
+      order += 'r';
+    });
+    co_await together(std::move(functions));
+    EXPECT_EQ(order, "wr");
+  });
+}
+
+TEST(HookLocks, NobodyYieldsInsideALockedSharedMutex) {
+  tests::on_real_drivers([]() -> Task<> {
+    const Logged logged;
+    std::shared_mutex lock;
+    Pair pair;
+    const auto body = [&](int) {
+      for (int count = 0; count < 1'000; ++count) {
+        const std::unique_lock guard(lock);
+        char byte = 0;
+        ::send(pair.far.get(), "x", 1, 0);
+        ::recv(pair.near.get(), &byte, 1, 0);
+      }
+    };
+    const auto on_fiber = [&](int number) { return fiber::run(body, number); };
+    const auto range = std::views::iota(0, 3);
+    co_await gather(range, on_fiber);
+    EXPECT_THAT(Logged::lines(), ::testing::IsEmpty());
+  });
+}
+
+// Two fibers, one of which holds `lock` while the other tries for a while.
+template <class Lock>
+Task<> hold_and_try() {
+  const Logged logged;
+  Lock lock;
+  bool got = false;
+  std::vector<std::function<void()>> functions;
+  functions.emplace_back([&] {
+    const std::unique_lock guard(lock);
+    wait_a_while();
+  });
+  functions.emplace_back([&] {
+    EXPECT_FALSE(lock.try_lock());
+    got = lock.try_lock_for(60s);
+    if (got) lock.unlock();
+  });
+  co_await together(std::move(functions));
+  EXPECT_TRUE(got) << "what it waited for was on its own thread";
+
+  bool done = false;
+  int ticks = 0;
+  functions.clear();
+  functions.emplace_back([&] {
+    const std::unique_lock guard(lock);
+    while (!done) ::poll(nullptr, 0, 1);
+  });
+  functions.emplace_back([&] {
+    for (int tries = 0; tries < 100 && ticks < 3; ++tries) EXPECT_FALSE(lock.try_lock_for(5ms));
+    done = true;
+  });
+  functions.emplace_back([&] {
+    while (!done) {
+      ::poll(nullptr, 0, 1);
+      ++ticks;
+    }
+  });
+  co_await together(std::move(functions));
+  EXPECT_GT(ticks, 1) << "the loop went on";
+}
+
+TEST(HookLocks, WhoWaitsForAWhileGetsItOrGivesUp) {
+  tests::on_real_drivers([]() -> Task<> {
+    co_await hold_and_try<std::timed_mutex>();
+    co_await hold_and_try<std::recursive_timed_mutex>();
+    co_await hold_and_try<std::shared_timed_mutex>();
+  });
+}
+
+// The same by the functions that the C++ library does not call.
+TEST(HookLocks, TheRealTimeClocksFunctionsToo) {
+  tests::on_real_drivers([]() -> Task<> {
+    const Logged logged;
+    pthread_rwlock_t lock = PTHREAD_RWLOCK_INITIALIZER;
+    pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
+    const auto in = [](Duration length) {
+      timespec until{};
+      ::clock_gettime(CLOCK_REALTIME, &until);
+      until.tv_nsec += length.count();
+      until.tv_sec += until.tv_nsec / 1'000'000'000;
+      until.tv_nsec %= 1'000'000'000;
+      return until;
+    };
+    bool tried = false;
+    std::vector<std::function<void()>> functions;
+    functions.emplace_back([&] {
+      EXPECT_EQ(::pthread_rwlock_wrlock(&lock), 0);
+      EXPECT_EQ(::pthread_mutex_lock(&mutex), 0);
+      while (!tried) ::poll(nullptr, 0, 1);
+      ::pthread_mutex_unlock(&mutex);
+      ::pthread_rwlock_unlock(&lock);
+    });
+    functions.emplace_back([&] {
+      timespec until = in(2ms);
+      EXPECT_EQ(::pthread_rwlock_timedrdlock(&lock, &until), ETIMEDOUT);
+      EXPECT_EQ(::pthread_rwlock_timedwrlock(&lock, &until), ETIMEDOUT);
+      EXPECT_EQ(::pthread_mutex_timedlock(&mutex, &until), ETIMEDOUT);
+      tried = true;
+      until = in(60s);
+      EXPECT_EQ(::pthread_rwlock_timedrdlock(&lock, &until), 0);
+      EXPECT_EQ(::pthread_rwlock_unlock(&lock), 0);
+      EXPECT_EQ(::pthread_mutex_timedlock(&mutex, &until), 0);
+      EXPECT_EQ(::pthread_mutex_unlock(&mutex), 0);
+    });
+    co_await together(std::move(functions));
+  });
+}
+
+}  // namespace
+}  // namespace clearway
