@@ -59,6 +59,9 @@ SERVERS = [
          valgrind=False),
     Peer("Clearway hello_web",
          "{build}/examples/hello_web --listen tcp:{port}:interface=127.0.0.1", path="/plaintext"),
+    Peer("the same, without its watchdog",
+         "env CLEARWAY_SLOW=off {build}/examples/hello_web --listen "
+         "tcp:{port}:interface=127.0.0.1", path="/plaintext", valgrind=False),
     Peer("nginx, return 200", "nginx -p {scratch} -c {scratch}/nginx.conf", NGINX),
     Peer("Beast, lean", "{build}/bench/bench_peers_beast_lean_server {port}", BOOST),
     Peer("Beast, as its example", "{build}/bench/bench_peers_beast_server {port}", BOOST),
@@ -84,6 +87,23 @@ PRIMITIVES = [
     Peer("Asio, as it comes", "{build}/bench/bench_peers_asio_primitives {metric}", BOOST),
     Peer("asyncio", PYTHON + " {bench}/peers/asyncio_primitives.py {metric}", "python3"),
 ]
+
+FIBERS = [
+    Peer("Clearway", "{build}/bench/bench_fiber_fiber {metric}"),
+    Peer("Boost.Context, bare", "{build}/bench/bench_fiber_context {metric}",
+         "libboost-context1.81-dev|libboost-context1.74-dev|libboost-context-dev"),
+    Peer("Asio's spawn", "{build}/bench/bench_peers_asio_spawn {metric}", BOOST),
+    Peer("gevent", PYTHON + " {bench}/peers/gevent_fibers.py {metric}",
+         "python3-gevent", "gevent"),
+]
+
+FIBER_METRICS = {
+    "child": "await a child task, for comparison, ns",
+    "enter": "run a function on a fiber, ns",
+    "await": "the same, and it awaits something ready, ns",
+    "switch": "switch between ten fibers, ns",
+    "bytes": "one more fiber that waits, bytes",
+}
 
 METRICS = {
     "await": "await a child that does not suspend, ns",

@@ -1,0 +1,90 @@
+// Boost.Asio's stackful coroutines: bench_peers_asio_spawn METRIC, see bench/support/fibers.hpp.
+
+#define BOOST_ASIO_DISABLE_THREADS 1
+#define BOOST_COROUTINES_NO_DEPRECATION_WARNING 1
+
+#include <chrono>
+#include <string>
+#include <utility>  // first: Boost 1.74 forgets it where it uses std::exchange
+
+#include <bench/support/fibers.hpp>
+#include <boost/asio.hpp>
+#include <boost/asio/spawn.hpp>
+
+namespace {
+
+namespace asio = boost::asio;
+
+constexpr bench::FiberCounts counts;
+using Yield = asio::yield_context;
+
+// Completes inside the call that starts it.
+void await_ready(Yield yield) {
+  asio::async_initiate<Yield, void()>([](auto handler) { handler(); }, yield);
+}
+
+// Inside a handler a coroutine is entered at once.
+void enter(long count, bool awaits) {
+  asio::io_context context(1);
+  long sum = 0;
+  asio::post(context, [&] {
+    for (long index = 0; index < count; ++index) {
+      asio::spawn(context.get_executor(), [&](Yield yield) {
+        if (awaits) await_ready(yield);
+        ++sum;
+      });
+    }
+  });
+  context.run();
+  if (sum != count) std::abort();
+}
+
+void switch_between_ten(long count) {
+  asio::io_context context(1);
+  for (int number = 0; number < 10; ++number) {
+    asio::spawn(context, [&](Yield yield) {
+      for (long index = 0; index < count / 10; ++index) asio::post(yield);
+    });
+  }
+  context.run();
+}
+
+double bytes(long count) {
+  asio::io_context context(1);
+  asio::steady_timer never(context, std::chrono::hours(1));
+  double result = 0;
+  const std::int64_t before = bench::resident_bytes();
+  for (long index = 0; index < count; ++index) {
+    asio::spawn(context, [&](Yield yield) {
+      boost::system::error_code error;
+      never.async_wait(yield[error]);
+    });
+  }
+  asio::post(context, [&] {
+    asio::post(context, [&] {
+      result = static_cast<double>(bench::resident_bytes() - before) / static_cast<double>(count);
+      never.cancel();
+    });
+  });
+  context.run();
+  return result;
+}
+
+}  // namespace
+
+int main(int count, char** arguments) {
+  if (count != 2) bench::unknown_fiber_metric();
+  const std::string metric = arguments[1];
+  if (metric == "enter" || metric == "await") {
+    const auto operation = [&](long number) { enter(number, metric == "await"); };
+    bench::report_fibers(metric, bench::nanoseconds_of(counts.enter / 5, operation));
+  } else if (metric == "switch") {
+    bench::report_fibers(metric, bench::nanoseconds_of(counts.switches, switch_between_ten));
+  } else if (metric == "bytes") {
+    bench::report_fibers(metric, bytes(counts.fibers));
+  } else if (metric == "child") {
+    bench::report_nothing(metric);  // in the table of tasks
+  } else {
+    bench::unknown_fiber_metric();
+  }
+}
