@@ -9,7 +9,6 @@ const char clearway::hooks::load_part = 0;
 namespace clearway::hooks {
 namespace {
 
-using Open = void* (*)(const char*, int) noexcept;
 constinit Real<void*(const char*, int)> real_dlopen("dlopen");
 
 [[gnu::noinline, gnu::cold]] void report(const char* library) noexcept {
@@ -32,7 +31,7 @@ void resolve_loading() { static_cast<void>(real_dlopen.get()); }
 using namespace clearway::hooks;
 
 // libc looks at who calls it, for the search path of that library: so this jumps there instead of
-// calling.
+// calling, which a noexcept function cannot: its name is another one to the compiler.
 #if defined(__clang__)
 #define CLEARWAY_JUMP [[clang::musttail]]
 #define CLEARWAY_JUMPS
@@ -41,8 +40,10 @@ using namespace clearway::hooks;
 #define CLEARWAY_JUMPS __attribute__((optimize("O2")))
 #endif
 
-CLEARWAY_HOOK CLEARWAY_JUMPS void* dlopen(const char* library, int flags) noexcept {
+CLEARWAY_HOOK void* open_library(const char* library, int flags) __asm__("dlopen");
+
+CLEARWAY_JUMPS void* open_library(const char* library, int flags) {
   if ((flags & RTLD_DEEPBIND) != 0) report(library);
-  const auto open = reinterpret_cast<Open>(real_dlopen.get());
+  const auto open = real_dlopen.get();
   CLEARWAY_JUMP return open(library, flags);
 }

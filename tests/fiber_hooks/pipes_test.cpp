@@ -30,14 +30,14 @@ TEST(HookPipes, SmallWritesAreNotMixed) {
   tests::on_both_drivers(
       []() -> Task<> {
         constexpr int each = 100;
-        constexpr std::size_t size = 3'000;
+        constexpr std::size_t size = PIPE_BUF;
         Pipe pipe;
         int writing = 3;
         std::vector<std::function<void()>> functions;
         for (const char letter : {'a', 'b', 'c'}) {
           functions.emplace_back([&, letter] {
             std::string text(size, letter);
-            iovec pieces[3] = {{text.data(), 1'000}, {text.data(), 0}, {text.data(), 2'000}};
+            iovec pieces[3] = {{text.data(), 3'000}, {text.data(), 0}, {text.data(), size - 3'000}};
             for (int count = 0; count < each; ++count) {
               EXPECT_EQ(Outcome(::writev(pipe.in.get(), pieces, 3)), gave(size));
             }
@@ -46,7 +46,7 @@ TEST(HookPipes, SmallWritesAreNotMixed) {
         }
         std::string received;
         functions.emplace_back([&] {
-          char data[1'500];
+          char data[4'096];
           for (;;) {
             const ssize_t count = ::read(pipe.out.get(), data, sizeof data);
             if (count <= 0) break;
