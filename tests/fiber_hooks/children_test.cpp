@@ -46,8 +46,8 @@ TEST(HookChildren, WhatAChildOfVforkClosesStaysOpenHere) {
 }
 
 TEST(HookChildren, ALibraryThatIsBoundPastTheHooksIsReported) {
-#if defined(CLEARWAY_ASAN)
-  GTEST_SKIP() << "AddressSanitizer ends programs that do this";
+#if defined(CLEARWAY_ASAN) || defined(CLEARWAY_TSAN)
+  GTEST_SKIP() << "sanitizers end programs that do this";
 #endif
   const Logged logged;
   void* const ordinary = ::dlopen("libanl.so.1", RTLD_NOW);

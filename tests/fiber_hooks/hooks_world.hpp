@@ -20,10 +20,18 @@
 #include <clearway/base/log.hpp>
 #include <clearway/fiber/blocking.hpp>
 #include <clearway/fiber/fiber.hpp>
+#include <clearway/fiber/sanitizer.hpp>
 #include <clearway/task/gather.hpp>
 #include <tests/support/worlds.hpp>
 
 namespace clearway::tests {
+
+// Built with ThreadSanitizer.
+#if defined(CLEARWAY_TSAN)
+inline constexpr bool with_tsan = true;
+#else
+inline constexpr bool with_tsan = false;
+#endif
 
 struct Pair {
   explicit Pair(int type = SOCK_STREAM) {
