@@ -273,6 +273,19 @@ void UringDriver::wait(Instant deadline) {
   if (retry_at_ != never && now() >= retry_at_) retry_starved();
 }
 
+int UringDriver::pollable() noexcept {
+  return ring_.rung() == UringRung::deferred ? -1 : ring_.descriptor();
+}
+
+// What is still in the queue would never complete while somebody else waits. wake() completes the
+// wait for the eventfd, and so makes the ring readable.
+Instant UringDriver::park(Instant deadline) {
+  leave_connections();
+  if (!ring_.idle()) enter_now();
+  if (ring_.completions() > 0 || !fall_asleep()) return Instant::min();
+  return std::min(deadline, retry_at_);
+}
+
 int UringDriver::enter_and_wait(Instant deadline) {
   unsigned least = 1;
   Duration timeout(-1);

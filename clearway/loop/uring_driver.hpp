@@ -50,6 +50,11 @@ class UringDriver final : public KernelDriver {
   // What of io_uring is in use, for people: "DEFER_TASKRUN, provided buffers".
   [[nodiscard]] std::string description() const;
   void wait(Instant deadline) override;
+  // The ring itself, unless it is one with DEFER_TASKRUN: whoever polls such a ring is not woken
+  // when there is work for our next call (seen on Linux 6.18, as with an eventfd registered with
+  // it).
+  [[nodiscard]] int pollable() noexcept override;
+  Instant park(Instant deadline) override;
   bool submit(Operation& operation) override;
   void cancel(Operation& operation) noexcept override;
   void close(Handle handle) override;

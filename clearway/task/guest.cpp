@@ -4,7 +4,7 @@
 
 #include <fmt/format.h>
 #include <clearway/base/error.hpp>
-#include <clearway/loop/epoll_driver.hpp>
+#include <clearway/loop/uring_driver.hpp>
 #include <clearway/task/background_group.hpp>
 
 namespace clearway {
@@ -56,11 +56,10 @@ class Guest::State final : public Completion {
 
 namespace {
 
-// io_uring has nothing that a host could wait for and rely on: with DEFER_TASKRUN whoever polls the
-// ring, or an eventfd of it, is now and then not woken.
+// The host is not woken by the rings that other loops have: it gets one that tells it.
 std::unique_ptr<Driver> make_driver_for_host() {
   auto driver = make_default_driver();
-  if (driver->pollable() < 0) driver = std::make_unique<EpollDriver>();
+  if (driver->pollable() < 0) driver = std::make_unique<UringDriver>(UringRung::cooperative);
   return driver;
 }
 

@@ -23,11 +23,11 @@ namespace clearway {
 // thread, which must run no other loop; post() works from any.
 class Guest {
  public:
-  // Starts the task, up to its first wait, on epoll. Throws UsageError when this thread runs a loop
-  // already, SystemError when the kernel refuses one.
+  // Starts the task, up to its first wait, on the driver that run() would take. Throws UsageError
+  // when this thread runs a loop already, SystemError when the kernel refuses one.
   explicit Guest(Task<> task);
-  // The same on `driver`; UsageError when it has no descriptor to wait for, as io_uring and the
-  // simulated world.
+  // The same on `driver`; UsageError when it has no descriptor to wait for, as the simulated world
+  // and a ring with DEFER_TASKRUN.
   Guest(Task<> task, std::unique_ptr<Driver> driver);
   Guest(const Guest&) = delete;
   Guest& operator=(const Guest&) = delete;

@@ -35,6 +35,9 @@ constexpr std::uint64_t seeds = 1000;
 inline constexpr const char* real_drivers[] = {"epoll", "uring", "uring_cooperative",
                                                "uring_plain"};
 
+// Those that another loop can wait for (Driver::pollable()).
+inline constexpr const char* host_drivers[] = {"epoll", "uring_cooperative", "uring_plain"};
+
 // Null, and why, where the kernel has no io_uring for us.
 inline std::unique_ptr<Driver> make_real(std::string_view kind, std::string& refusal) {
   if (kind == "epoll") return std::make_unique<EpollDriver>();

@@ -13,7 +13,7 @@ using namespace std::chrono_literals;
 
 class NetGuest : public ::testing::TestWithParam<const char*> {};
 
-INSTANTIATE_TEST_SUITE_P(Drivers, NetGuest, ::testing::Values("epoll"),
+INSTANTIATE_TEST_SUITE_P(Drivers, NetGuest, ::testing::ValuesIn(driver_tests::host_drivers),
                          [](const auto& info) { return std::string(info.param); });
 
 Task<> echo(Listener& listener, int clients) {

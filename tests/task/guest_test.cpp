@@ -5,6 +5,7 @@
 #include <stdexcept>
 #include <thread>
 
+#include <gmock/gmock.h>
 #include <poll.h>
 #include <clearway/task/gather.hpp>
 #include <clearway/task/guest.hpp>
@@ -51,8 +52,10 @@ class GuestTest : public ::testing::TestWithParam<const char*> {
 class ThreadGuestTest : public GuestTest {};
 
 std::string name_of_driver(const ::testing::TestParamInfo<const char*>& info) { return info.param; }
-INSTANTIATE_TEST_SUITE_P(Drivers, GuestTest, ::testing::Values("epoll"), name_of_driver);
-INSTANTIATE_TEST_SUITE_P(Drivers, ThreadGuestTest, ::testing::Values("epoll"), name_of_driver);
+INSTANTIATE_TEST_SUITE_P(Drivers, GuestTest, ::testing::ValuesIn(driver_tests::host_drivers),
+                         name_of_driver);
+INSTANTIATE_TEST_SUITE_P(Drivers, ThreadGuestTest, ::testing::ValuesIn(driver_tests::host_drivers),
+                         name_of_driver);
 
 TEST_P(GuestTest, RunsInTheHostsTurns) {
   int steps = 0;
@@ -93,6 +96,16 @@ TEST_P(ThreadGuestTest, WorksWithThreads) {
   Guest guest(work(), driver());
   host(guest);
   EXPECT_EQ(sum, 190);
+}
+
+TEST(Guest, RefusesADriverWhoseHostIsNotWoken) {
+  std::string refusal;
+  auto deferred = driver_tests::make_real("uring", refusal);
+  if (deferred == nullptr) GTEST_SKIP() << refusal;
+  if (deferred->pollable() >= 0) GTEST_SKIP() << "this kernel has no DEFER_TASKRUN";
+  const auto work = []() -> Task<> { co_return; };
+  EXPECT_THAT(tests::error_of([&] { Guest guest(work(), std::move(deferred)); }),
+              ::testing::HasSubstr("no descriptor that a host could wait for"));
 }
 
 TEST_P(GuestTest, GivesErrorsAndEndsWhatIsLeft) {
@@ -139,7 +152,8 @@ TEST_P(GuestTest, CanBeCancelled) {
 TEST(Guest, TakesADriverThatHostsCanWaitForUnlessTold) {
   const auto work = []() -> Task<> { co_await own_sleep(); };
   Guest guest(work());
-  EXPECT_EQ(guest.loop().driver().name(), "epoll");
+  EXPECT_EQ(guest.loop().driver().name(), make_default_driver()->name());
+  EXPECT_GE(guest.descriptor(), 0);
   host(guest);
   guest.take();
 }
