@@ -4,26 +4,22 @@
 #include <cstring>
 #include <memory>
 
-#include <boost/context/detail/fcontext.hpp>
 #include <clearway/base/error.hpp>
 #include <clearway/base/log.hpp>
+#include <clearway/fiber/lane.hpp>
 #include <clearway/fiber/locks.hpp>
 #include <clearway/fiber/pool.hpp>
 #include <clearway/task/trace.hpp>
 
 namespace clearway::detail {
 
-namespace context = boost::context::detail;
-
 namespace {
 
-FiberPool& this_pool() {
-  if (this_fiber_thread.pool == nullptr) {
-    static thread_local std::unique_ptr<FiberPool> owner;
-    owner = std::make_unique<FiberPool>();
-    this_fiber_thread.pool = owner.get();
-  }
-  return *this_fiber_thread.pool;
+[[gnu::noinline]] FiberPool& make_pool() {
+  static thread_local std::unique_ptr<FiberPool> owner;
+  owner = std::make_unique<FiberPool>();
+  this_fiber_thread.pool = owner.get();
+  return *owner;
 }
 
 [[noreturn]] void destroy_frame(void*) {
@@ -55,15 +51,14 @@ Fiber& Fiber::current_for(const char* function) {
                    "fiber::run_main() runs, and for what they call on the same thread");
 }
 
-// A processor predicts returns by the calls before them, and a switch upsets its list: each return
-// up to the next call of the same stack costs a misprediction. Hence these two are inlined.
+// A processor predicts returns by the calls before them: between leaving one stack and coming back
+// to it there must be as many returns as calls. Hence these are inlined.
 //
 // A stack that yields inside a catch block and says `throw;` later must find its own exception
 // there: the runtime's list of them is swapped with the stack.
 [[gnu::always_inline]] inline void Fiber::enter() noexcept {
-  ExceptionGlobals* const globals = this_fiber_thread.exceptions;
-  const ExceptionGlobals before = *globals;
-  *globals = exceptions_;
+  ExceptionGlobals& globals = *this_fiber_thread.exceptions;
+  exceptions_.swap(globals);
   Fiber* const entered = std::exchange(this_fiber_thread.entered, this);
 
   sanitizer::Side side;
@@ -72,35 +67,40 @@ Fiber& Fiber::current_for(const char* function) {
   resumer_identity_ = sanitizer::Identity::current();
   identity_.switch_to();
   side.leaving(stack_ + StackPool::guard_size, StackPool::size - StackPool::guard_size);
-  const context::transfer_t transfer = context::jump_fcontext(context, this);
+  resumer_float_control_.save();
+  switch_stack(context, this);
+  if (float_control_.differs(resumer_float_control_)) resumer_float_control_.restore();
   side.arrived(stack, size);
-  context = transfer.fctx;
 
   this_fiber_thread.entered = entered;
-  exceptions_ = *globals;
-  *globals = before;
+  exceptions_.swap(globals);
+}
+
+[[gnu::always_inline]] inline void Fiber::leave_stack() noexcept {
+  side_.leaving(resumer_stack_, resumer_stack_size_);
+  resumer_identity_.switch_to();
+  float_control_.save();
+  switch_stack(context, nullptr);
+  side_.arrived(resumer_stack_, resumer_stack_size_);
 }
 
 [[gnu::always_inline]] inline void Fiber::switch_away() noexcept {
-  side_.leaving(resumer_stack_, resumer_stack_size_);
-  resumer_identity_.switch_to();
-  const context::transfer_t transfer = context::jump_fcontext(context, nullptr);
-  side_.arrived(resumer_stack_, resumer_stack_size_);
-  context = transfer.fctx;
+  leave_stack();
+  if (float_control_.differs(resumer_float_control_)) float_control_.restore();
 }
 
-// The far end of the stack: what runs on the fiber, one body after the other.
+// The far end of the stack: what runs on the fiber, one body after the other. Each begins with the
+// control words of the task that starts it.
 struct Fiber::Entry {
-  static void run(context::transfer_t transfer) {
-    Fiber& fiber = *static_cast<Fiber*>(transfer.data);
+  static void run(void* argument) {
+    Fiber& fiber = *static_cast<Fiber*>(argument);
     fiber.side_.arrived(fiber.resumer_stack_, fiber.resumer_stack_size_);
-    fiber.context = transfer.fctx;
     for (;;) {
       this_fiber_thread.current = &fiber;
       fiber.body_(fiber.argument_);
       this_fiber_thread.current = nullptr;
       fiber.frame_.resume = nullptr;
-      fiber.switch_away();
+      fiber.leave_stack();
     }
   }
 };
@@ -108,28 +108,34 @@ struct Fiber::Entry {
 Fiber::Fiber(char* stack) : stack_(stack), identity_(sanitizer::Identity::make()) {
   frame_.destroy = destroy_frame;
   frame_.owner = this;
-  context = context::make_fcontext(this, StackPool::size, Entry::run);
+  context = make_context<Entry::run>(this, StackPool::size);
 }
 
-Fiber& Fiber::acquire() { return this_pool().acquire(); }
+// Nobody waits for it any more.
+[[gnu::noinline]] void Fiber::end() noexcept {
+  Loop* const loop = Loop::current_or_null();
+  if (std::exchange(deferred_, false)) {
+    if (loop != nullptr) loop->service<FiberLane>().remove(*this);
+    frame_.resume = nullptr;
+    return;
+  }
+  abandoned_ = true;
+  void* const running = loop == nullptr ? nullptr : std::exchange(loop->running, &promise());
+  enter();
+  if (loop != nullptr) loop->running = running;
+  if (!finished()) lost_ = true;
+  if (lost_ && this_fiber_thread.pool != nullptr) this_fiber_thread.pool->lose();
+}
 
 void Fiber::release() noexcept {
-  if (!finished()) {
-    abandoned_ = true;
-    Loop* const loop = Loop::current_or_null();
-    void* const running = loop == nullptr ? nullptr : std::exchange(loop->running, &promise());
-    enter();
-    if (loop != nullptr) loop->running = running;
-    if (lost_ || !finished()) {
-      this_pool().lose();
-      return;
-    }
-  }
+  if (!finished()) end();
+  if (lost_) return;
   if (storage_.capacity() > 0) std::vector<char>().swap(storage_);
   if (this_fiber_thread.pool != nullptr) this_fiber_thread.pool->release(*this);
 }
 
-bool Fiber::start(PromiseBase& parent, Body body, void* argument) {
+[[gnu::always_inline]] inline void Fiber::prepare(PromiseBase& parent, Body body,
+                                                  void* argument) noexcept {
   parent_ = &parent;
   outer = ParentLink(parent);
   body_ = body;
@@ -143,14 +149,33 @@ bool Fiber::start(PromiseBase& parent, Body body, void* argument) {
   frame_.promise.scope = parent.scope;
   frame_.promise.origin = parent.origin;
   frame_.promise.awaiting = parent.awaiting;
-  Loop& loop = *Loop::current_or_null();
-  void* const before = std::exchange(loop.running, &frame_.promise);
-  enter();
-  loop.running = before;
-  return finished();
 }
 
-void Fiber::resume_frame(void* frame) { static_cast<Frame*>(frame)->owner->enter(); }
+Fiber& Fiber::start(PromiseBase& parent, Body body, void* argument) {
+  Loop& loop = *Loop::current_or_null();
+  FiberLane* lane = nullptr;
+  if (FiberLane::crowded(loop)) [[unlikely]] {
+    lane = &loop.service<FiberLane>();
+  }
+  FiberPool* const pool = this_fiber_thread.pool;
+  Fiber& fiber = (pool != nullptr ? *pool : make_pool()).acquire();
+  fiber.prepare(parent, body, argument);
+  if (lane != nullptr) [[unlikely]] {
+    fiber.deferred_ = true;
+    lane->push(fiber);
+    return fiber;
+  }
+  void* const before = std::exchange(loop.running, &fiber.frame_.promise);
+  fiber.enter();
+  loop.running = before;
+  return fiber;
+}
+
+void Fiber::resume_frame(void* frame) {
+  Fiber& fiber = *static_cast<Frame*>(frame)->owner;
+  fiber.deferred_ = false;
+  fiber.enter();
+}
 
 void Fiber::leave() noexcept {
   const int code = errno;

@@ -13,11 +13,13 @@
 // costs no more than a switch.
 
 #include <cstdint>
+#include <utility>
 #include <vector>
 
 #include <clearway/fiber/lock_list.hpp>
 #include <clearway/fiber/sanitizer.hpp>
 #include <clearway/fiber/stack.hpp>
+#include <clearway/fiber/switch.hpp>
 #include <clearway/task/fiber_record.hpp>
 
 namespace clearway::detail {
@@ -27,6 +29,11 @@ class FiberPool;
 // What the C++ runtime knows of exceptions on one stack, as the Itanium C++ ABI lays it out
 // (2.2.2).
 struct ExceptionGlobals {
+  // Word by word: a copy of the whole would have to wait until what was stored in parts is there.
+  [[gnu::always_inline]] void swap(ExceptionGlobals& other) noexcept {
+    std::swap(caught, other.caught);
+    std::swap(uncaught, other.uncaught);
+  }
   void* caught = nullptr;
   unsigned int uncaught = 0;
 };
@@ -35,15 +42,13 @@ class Fiber final : public FiberRecord {
  public:
   using Body = void (*)(void*) noexcept;
 
-  // Of this thread's pool. Throws SystemError, or std::bad_alloc.
-  static Fiber& acquire();
-  // Gives it back. One that has not finished is told that everything it waits for is cancelled, now
-  // and at once, until it has.
+  // Runs `body(argument)` on a fiber of this thread's pool, until it has finished or waits;
+  // `parent` is resumed when it finishes later. Throws SystemError, or std::bad_alloc, when there
+  // is none.
+  static Fiber& start(PromiseBase& parent, Body body, void* argument);
+  // Gives it back to the pool. One that has not finished is told that everything it waits for is
+  // cancelled, now and at once, until it has.
   void release() noexcept;
-
-  // Runs `body(argument)` on the fiber, until it has finished (true) or waits (false). `parent` is
-  // resumed when it finishes later.
-  bool start(PromiseBase& parent, Body body, void* argument);
 
   // The fiber that this thread stands on; null in tasks, and in what this library itself does on
   // behalf of a fiber.
@@ -104,19 +109,25 @@ class Fiber final : public FiberRecord {
   ~Fiber() { identity_.destroy(); }
   static void resume_frame(void* frame);
   struct Entry;
+  void prepare(PromiseBase& parent, Body body, void* argument) noexcept;
   void enter() noexcept;
   void switch_away() noexcept;
+  void leave_stack() noexcept;
+  void end() noexcept;
 
   Frame frame_;
   PromiseBase* parent_ = nullptr;
   Body body_ = nullptr;
   void* argument_ = nullptr;
   char* stack_;
-  ExceptionGlobals exceptions_;
+  ExceptionGlobals exceptions_;  // of its stack; while it runs, of its resumer's
+  FloatControl float_control_;   // as it was when it left its stack, and its resumer
+  FloatControl resumer_float_control_;
   std::uint32_t interruptions_ = 0;
   bool interrupted_ = false;
   bool abandoned_ = false;
-  bool lost_ = false;  // it did not end when it had to: its stack is given up
+  bool lost_ = false;      // it did not end when it had to: its stack is given up
+  bool deferred_ = false;  // its function has not begun yet
   Fiber* next_idle_ = nullptr;
   std::vector<char> storage_;
   LockList locks_;

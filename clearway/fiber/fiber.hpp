@@ -36,8 +36,8 @@ class FiberAwaiter {
   bool await_ready() const noexcept { return false; }
   template <class P>
   bool await_suspend(std::coroutine_handle<P> parent) {
-    fiber_ = &Fiber::acquire();
-    return !fiber_->start(parent.promise(), run_call, &call_);
+    fiber_ = &Fiber::start(parent.promise(), run_call, &call_);
+    return !fiber_->finished();
   }
   typename Call::T await_resume() {
     if (fiber_->interrupted()) throw Cancelled();
@@ -66,7 +66,8 @@ class [[nodiscard("co_await it")]] RunOnFiber {
 namespace fiber {
 
 // Gives function(args...), run on a fiber; throws what it throws. It runs at once, up to its first
-// wait. Throws SystemError, which names the limit, when there is no stack for another fiber.
+// wait, unless fibers have had two milliseconds of this turn of the loop. Throws SystemError, which
+// names the limit, when there is no stack for another fiber.
 //
 // Cancellation reaches the fiber in what it waits for, and in everything that it would wait for
 // later: fiber::await() throws Cancelled, and a blocking call fails with ECANCELED. The function

@@ -80,7 +80,6 @@ void spend() noexcept {
   if ((!spent && !detail::FiberLane::share_is_over(loop)) || !Fiber::current()->locks().empty()) {
     return;
   }
-  loop.end_turn();
   yield();
 }
 

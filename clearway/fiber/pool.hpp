@@ -43,6 +43,12 @@ struct FiberThread {
   Fiber* entered = nullptr;
   FiberPool* pool = nullptr;
   ExceptionGlobals* exceptions = nullptr;  // the runtime's, of the stack that runs
+  // For FiberLane: some wait in it; fibers have had their share of the turn numbered `turn`, which
+  // began to count then.
+  bool lane_waits = false;
+  bool crowded = false;
+  std::uint64_t turn = 0;
+  Instant share_began{};
 };
 extern constinit thread_local FiberThread this_fiber_thread;
 

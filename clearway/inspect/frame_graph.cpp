@@ -87,7 +87,7 @@ FiberView FrameGraph::read_fiber(Address record) {
       if (descriptor && descriptor->fd >= 0) view.descriptors.push_back(descriptor->fd);
     }
   }
-  constexpr Address longest = 256 * 1024;
+  constexpr Address longest = 1024 * 1024;
   const Address context = memory_.pointer(record + at_.fiber_context);
   if (context >= record || record - context > longest) return view;  // it runs
   view.context = context;

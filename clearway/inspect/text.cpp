@@ -19,10 +19,11 @@ bool is_internal(const FrameView& frame) {
   return frame.function.find("clearway::detail::") != std::string::npos;
 }
 
-// What leads to a fiber's function, and from its last call into this library.
+// What leads to a fiber's function, and from its last call into this library, where some functions
+// have no namespace in the debug information.
 bool is_internal(const StackFrame& call, const std::string& name) {
   return name.starts_with("clearway::") || name.starts_with("std::") ||
-         call.at.file.find("/clearway/fiber_hooks/") != std::string::npos;
+         call.at.file.find("clearway/fiber") != std::string::npos;
 }
 
 std::string to_text(const StackFrame& call, const std::string& name) {

@@ -8,6 +8,7 @@ import os
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import tempfile
 import threading
@@ -18,6 +19,7 @@ BUILD = os.environ.get("CLEARWAY_BUILD_DIR", "build")
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 BLOCKED = os.path.join(BUILD, "examples", "blocked")
 STAND_IN = os.path.join(BUILD, "examples", "stand_in")
+RACE = os.path.join(BUILD, "examples", "race")
 COMMAND = os.path.join(BUILD, "tools", "clearway")
 SCRIPT = os.path.join(ROOT, "tools", "gdb", "clearway_tasks.py")
 PATIENCE = 60
@@ -50,6 +52,18 @@ class Processes(unittest.TestCase):
         """A program whose loop does not come back."""
         process = self.start(program, "--way", "sleep", "--milliseconds", "600000", env=quiet())
         self.until(lambda: "it sleeps in nanosleep()" in clearway("pstree", process.pid).stdout)
+        return process
+
+    def race_on_fibers(self):
+        """libcurl on three fibers, for answers that do not come; (process, what libcurl does)."""
+        server = socket.create_server(("127.0.0.1", 0))
+        self.addCleanup(server.close)
+        process = self.start(RACE, "--only", "fibers", "--count", "3", "--base-url",
+                             "http://127.0.0.1:%d" % server.getsockname()[1],
+                             env=quiet(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        self.until(lambda: len(re.findall(r"fiber.*?poll\(\) on descriptor",
+                                          clearway("pstree", process.pid, "--all").stdout,
+                                          re.S)) == 3)
         return process
 
     def until(self, condition):
@@ -119,6 +133,36 @@ class Tree(Processes):
             self.assertIn("block_loop", clearway("pstree", process.pid).stdout)
 
 
+class Fibers(Processes):
+    def test_a_fiber_stands_below_the_task_that_runs_it_with_its_stack(self):
+        process = self.race_on_fibers()
+        tree = clearway("pstree", process.pid)
+        self.assertEqual(tree.returncode, 0, tree.stderr)
+        self.assertRegex(tree.stdout, r"fetch_on_fiber at race.cpp:\d+\n *│? *fiber")
+        self.assertRegex(tree.stdout, r" · poll\(\) on descriptor \d+, ")
+        listed = clearway("ps", process.pid).stdout
+        self.assertRegex(listed, r"poll\(\) on descriptor \d+ +fetch_on_fiber at race.cpp:\d+ > ")
+        view = json.loads(clearway("pstree", process.pid, "--json").stdout)
+
+        def frames(tasks):
+            for task in tasks:
+                yield from task["frames"]
+                yield from frames(task["children"])
+        fibers = [frame["fiber"] for frame in frames(view["loops"][0]["tasks"])
+                  if "fiber" in frame]
+        self.assertEqual(len(fibers), 3)
+        for fiber in fibers:
+            self.assertEqual(fiber["call"], "poll")
+            self.assertEqual(len(fiber["descriptors"]), 1)
+        if not fibers[0]["stack"]:
+            self.skipTest("the command was built without libdw")
+        self.assertRegex(tree.stdout, r"fiber: fetch_blocking at fetch_blocking.cpp:\d+\n"
+                         r" +│? *curl_easy_perform in libcurl")
+        names = [call["name"] for call in fibers[0]["stack"]]
+        self.assertLess(names.index("curl_easy_perform"), names.index("fetch_blocking"))
+        self.assertIn("clearway::detail::Fiber::Entry::run", names[-1])
+
+
 class Errors(Processes):
     def refused(self, *arguments, **options):
         done = clearway(*arguments, **options)
@@ -164,7 +208,7 @@ class Errors(Processes):
             memory.seek(base + offset + 16)
             memory.write((99).to_bytes(4, "little"))
         message = self.refused("pstree", process.pid)
-        self.assertIn("in version 99, and this command knows version 1", message)
+        self.assertIn("in version 99, and this command knows version 2", message)
 
     def test_arguments(self):
         self.assertEqual(clearway().returncode, 2)
@@ -174,6 +218,18 @@ class Errors(Processes):
 
 @unittest.skipUnless(shutil.which("gdb"), "gdb is not installed")
 class Gdb(Processes):
+    def test_fibers_with_their_stacks_live_and_from_a_core(self):
+        process = self.race_on_fibers()
+        with tempfile.TemporaryDirectory() as folder:
+            core = os.path.join(folder, "core")
+            live = self.tasks("-p", str(process.pid), "-ex", "generate-core-file " + core)
+            dead = self.tasks(RACE, core)
+        for text in (live, dead):
+            self.assertEqual(len(re.findall(
+                r"fetch_on_fiber\(.* at race.cpp:\d+\n +fiber - poll\(\) on descriptor \d+\n"
+                r"(?: +\| .*\n)* +\| fetch_blocking.* at fetch_blocking.cpp:\d+\n"
+                r"(?: +\| .*\n)* +\| curl_easy_perform.* in libcurl.*\n", text)), 3, text)
+
     def tasks(self, *arguments):
         done = subprocess.run(["gdb", "-nx", "-batch", "-iex", "set debuginfod enabled off",
                                *arguments, "-x", SCRIPT, "-ex", "clearway tasks"],

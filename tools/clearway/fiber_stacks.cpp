@@ -38,7 +38,6 @@ class FiberStacks::Unwinder {
   static int visit(Dwfl_Frame* frame, void* self);
 
   [[nodiscard]] Address word(Address address) const;
-  [[nodiscard]] bool is_code(Address address) const;
   const std::vector<StackFrame>& calls_at(Address address);
   std::vector<StackFrame> find_calls(Address address) const;
 
@@ -86,16 +85,6 @@ Address FiberStacks::Unwinder::word(Address address) const {
   return value;
 }
 
-bool FiberStacks::Unwinder::is_code(Address address) const {
-  Dwfl_Module* const module = ::dwfl_addrmodule(dwfl_, address);
-  if (module == nullptr) return false;
-  Dwarf_Addr bias = 0;
-  const auto section = ::dwfl_module_address_section(module, &address, &bias);
-  GElf_Shdr header{};
-  return section == nullptr || ::gelf_getshdr(section, &header) == nullptr ||
-         (header.sh_flags & SHF_EXECINSTR) != 0;
-}
-
 bool FiberStacks::Unwinder::read_word(Dwfl*, Dwarf_Addr address, Dwarf_Word* result, void* self) {
   auto& unwinder = *static_cast<Unwinder*>(self);
   const FiberView& fiber = *unwinder.fiber_;
@@ -106,25 +95,17 @@ bool FiberStacks::Unwinder::read_word(Dwfl*, Dwarf_Addr address, Dwarf_Word* res
   return unwinder.memory_.read(address, result, sizeof(*result));
 }
 
-// What jump_fcontext() of Boost.Context leaves on the stack: a word of control registers, in some
-// releases another for the stack protector, then r12 to r15, rbx, rbp, and where it returns to.
+// What clearway/fiber/switch.hpp leaves on the stack: where it goes on, rbx, rbp, 128 bytes. The
+// other registers are saved where the unwind tables say.
 bool FiberStacks::Unwinder::set_registers(Dwfl_Thread* thread, void* self) {
   const auto& unwinder = *static_cast<Unwinder*>(self);
-  Address at = unwinder.fiber_->context + sizeof(Address);
-  constexpr Address saved = 6 * sizeof(Address);
-  if (!unwinder.is_code(unwinder.word(at + saved))) at += sizeof(Address);
+  const Address context = unwinder.fiber_->context;
   // As DWARF numbers them: rax, rdx, rcx, rbx, rsi, rdi, rbp, rsp, r8 to r15, the return address.
   std::array<Dwarf_Word, 17> registers{};
-  const auto saved_at = [&](int index) {
-    return unwinder.word(at + static_cast<Address>(index) * sizeof(Address));
-  };
-  for (std::size_t index = 0; index < 4; ++index) {
-    registers[12 + index] = saved_at(static_cast<int>(index));
-  }
-  registers[3] = saved_at(4);
-  registers[6] = saved_at(5);
-  registers[7] = at + saved + sizeof(Address);
-  registers[16] = saved_at(6);
+  registers[3] = unwinder.word(context + sizeof(Address));
+  registers[6] = unwinder.word(context + 2 * sizeof(Address));
+  registers[7] = context + 3 * sizeof(Address) + 128;
+  registers[16] = unwinder.word(context);
   return ::dwfl_thread_state_registers(thread, 0, registers.size(), registers.data());
 }
 

@@ -21,9 +21,9 @@ NAMES = """record_sequence record_turn_began record_callbacks record_simulated r
     fiber_call fiber_descriptors fiber_descriptor_count""".split()
 KIND_CHILD = 3
 CANCELLED = 8
-STACK_SIZE = 256 * 1024
+STACK_SIZE = 1024 * 1024  # at most
 # What leads to a fiber's function, and from its last call into the library.
-INTERNAL = re.compile(r"^(clearway::|std::|.* clearway::)|Fiber::Entry|jump_fcontext")
+INTERNAL = re.compile(r"^(clearway::|std::|.* clearway::)|Fiber::Entry")
 
 
 class Reader:
@@ -120,21 +120,13 @@ class Fibers(gdb.unwinder.Unwinder):
             unwound.add_saved_register(name, value)
         return unwound
 
-    def is_code(self, address):
-        return gdb.block_for_pc(address) is not None or \
-            gdb.execute("info symbol %d" % address, to_string=True).find("No symbol") < 0
-
     def stack(self, reader, context):
-        """Functions and places, the outermost first. As jump_fcontext() of Boost.Context leaves
-        them, registers are behind a word of control registers, and in some releases another."""
+        """Functions and places, the outermost first. clearway/fiber/switch.hpp leaves on the stack
+        where it goes on, rbx, rbp, and 128 bytes."""
         if gdb.selected_inferior().architecture().name() != "i386:x86-64":
             return []
-        at = context + 8
-        if not self.is_code(reader.number(at + 48)):
-            at += 8
-        names = ("r12", "r13", "r14", "r15", "rbx", "rbp", "rip")
-        self.registers = {name: reader.number(at + 8 * index) for index, name in enumerate(names)}
-        self.registers["rsp"] = at + 56
+        self.registers = {"rip": reader.number(context), "rbx": reader.number(context + 8),
+                          "rbp": reader.number(context + 16), "rsp": context + 24 + 128}
         calls = []
         gdb.invalidate_cached_frames()
         try:
