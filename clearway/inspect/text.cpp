@@ -64,6 +64,13 @@ std::string state_text(const TaskView& task) {
   return task.children.empty() ? "something else" : "";
 }
 
+// The same for many tasks: fibers at the same place have descriptors of their own.
+std::string common_state_text(const TaskView& task) {
+  if (task.state != TaskState::waiting || task.frames.empty()) return state_text(task);
+  const std::optional<FiberView>& fiber = task.frames.back().fiber;
+  return fiber && !fiber->call.empty() ? fiber->call + "()" : state_text(task);
+}
+
 // The lines of a task without those of its children, and without times.
 std::vector<std::string> own_lines(const TaskView& task) {
   std::vector<std::string> lines;
@@ -82,7 +89,8 @@ std::vector<std::string> own_lines(const TaskView& task) {
 }
 
 std::string key_of(const TaskView& task) {
-  std::string key = fmt::format("{}\n{}\n", fmt::join(own_lines(task), "\n"), state_text(task));
+  std::string key =
+      fmt::format("{}\n{}\n", fmt::join(own_lines(task), "\n"), common_state_text(task));
   for (const TaskView& child : task.children) key += "(" + key_of(child) + ")";
   return key;
 }
@@ -141,7 +149,8 @@ class Tree {
   }
 
   static std::string ending(const Same& group) {
-    const std::string state = state_text(*group.task);
+    const std::string state =
+        group.count > 1 ? common_state_text(*group.task) : state_text(*group.task);
     if (state.empty()) return "";
     if (!group.task->since) return " · " + state;
     return fmt::format(" · {}, {}{}", state, group.count > 1 ? "up to " : "",
