@@ -30,19 +30,10 @@
 
 namespace clearway::detail::sanitizer {
 
-// For a slab of stacks.
-inline void know_stacks([[maybe_unused]] const void* from, [[maybe_unused]] std::size_t size) {
-#if defined(CLEARWAY_ASAN)
-  __lsan_register_root_region(from, size);
-#endif
-}
-inline void forget_stacks([[maybe_unused]] const void* from, [[maybe_unused]] std::size_t size) {
-#if defined(CLEARWAY_ASAN)
-  __lsan_unregister_root_region(from, size);
-#endif
-}
-// For one stack: valgrind takes a jump to another stack for a huge frame unless it knows both.
+// A stack without its guard, where whoever looks for leaks would fault. Valgrind takes a jump to
+// another stack for a huge frame unless it knows both.
 void know_stack(const char* from, std::size_t size) noexcept;
+void forget_stack(const char* from, std::size_t size) noexcept;
 
 // The two sides of a switch, as one context sees them: leaving() right before its jump, arrived()
 // right after a jump has come to it.

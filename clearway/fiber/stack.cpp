@@ -16,10 +16,11 @@ namespace clearway::detail {
 
 StackPool::~StackPool() {
   if (keep_) return;
-  for (char* slab : slabs_) {
-    sanitizer::forget_stacks(slab, per_slab * size);
-    ::munmap(slab, per_slab * size);
+  for (std::size_t number = 0; number < count_; ++number) {
+    char* const bottom = slabs_[number / per_slab] + number % per_slab * size;
+    sanitizer::forget_stack(bottom + guard_size, size - guard_size);
   }
+  for (char* slab : slabs_) ::munmap(slab, per_slab * size);
 }
 
 char* StackPool::make() {
@@ -48,7 +49,6 @@ void StackPool::add_slab() {
   }
   ::madvise(slab, per_slab * size, MADV_NOHUGEPAGE);
   slabs_.push_back(static_cast<char*>(slab));
-  sanitizer::know_stacks(slab, per_slab * size);
   left_ = per_slab;
 }
 

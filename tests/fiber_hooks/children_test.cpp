@@ -46,14 +46,14 @@ TEST(HookChildren, WhatAChildOfVforkClosesStaysOpenHere) {
 }
 
 TEST(HookChildren, ALibraryThatIsBoundPastTheHooksIsReported) {
-#if defined(CLEARWAY_ASAN) || defined(CLEARWAY_TSAN)
-  GTEST_SKIP() << "sanitizers end programs that do this";
-#endif
   const Logged logged;
   void* const ordinary = ::dlopen("libanl.so.1", RTLD_NOW);
   ASSERT_NE(ordinary, nullptr);
   ::dlclose(ordinary);
   EXPECT_THAT(Logged::lines(), ::testing::IsEmpty());
+#if defined(CLEARWAY_ASAN) || defined(CLEARWAY_TSAN)
+  GTEST_SKIP() << "sanitizers end programs that do this";
+#endif
   void* const deep = ::dlopen("libanl.so.1", RTLD_NOW | RTLD_DEEPBIND);
   ASSERT_NE(deep, nullptr);
   ::dlclose(deep);

@@ -2,9 +2,12 @@
 
 #include <mutex>
 #include <shared_mutex>
+#include <thread>
 
 #include <poll.h>
 #include <pthread.h>
+#include <clearway/loop/simulated_driver.hpp>
+#include <clearway/task/with_scope.hpp>
 
 #include "hooks_world.hpp"
 
@@ -199,6 +202,34 @@ TEST(HookLocks, TheRealTimeClocksFunctionsToo) {
     });
     co_await together(std::move(functions));
   });
+}
+
+// A loop has failed, and what waits on it is destroyed: one fiber before another whose lock it
+// waits for. It must not hold up the rest.
+TEST(HookLocks, WhoWaitsForTheLockOfAnotherIsDestroyedBeforeIt) {
+  const Logged logged;
+  std::mutex mutex;
+  std::thread([&] {  // with fibers of its own: one of them is lost
+    Loop loop(std::make_unique<SimulatedDriver>());
+    const auto body = [&](bool waits) {
+      const std::lock_guard guard(mutex);
+      if (waits) ::poll(nullptr, 0, 1'000);
+    };
+    const auto task = [&](bool waits) -> Task<> { co_await fiber::run(body, waits); };
+    CancelScope scope;
+    OwnedFrame<void> holder = task(true).release();
+    holder.promise().scope = &scope;
+    EXPECT_FALSE(start_inline(holder.promise()));
+    OwnedFrame<void> other = task(false).release();
+    other.promise().scope = &scope;
+    EXPECT_FALSE(start_inline(other.promise()));
+    other.destroy();
+    holder.destroy();
+  })
+      .join();
+  EXPECT_THAT(Logged::lines(), ::testing::Contains(HasSubstr("its stack is given up")));
+  EXPECT_TRUE(mutex.try_lock());
+  mutex.unlock();
 }
 
 }  // namespace
