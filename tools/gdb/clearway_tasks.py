@@ -52,7 +52,7 @@ class Reader:
         """0 where nothing can be read."""
         try:
             return struct.unpack(form, self.bytes(address, struct.calcsize(form)))[0]
-        except gdb.MemoryError:
+        except (gdb.MemoryError, OverflowError):
             return 0
 
     def text(self, address):
