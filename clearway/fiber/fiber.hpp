@@ -14,6 +14,9 @@
 // A fiber stays on its thread, and mutexes belong to threads: do not hold one where a fiber waits,
 // and give a connection to one fiber at a time.
 
+#include <tuple>
+#include <utility>
+
 #include <clearway/fiber/blocking.hpp>
 #include <clearway/fiber/core.hpp>
 #include <clearway/task/run.hpp>
@@ -26,7 +29,9 @@ namespace detail {
 template <class Call>
 class FiberAwaiter {
  public:
-  explicit FiberAwaiter(Call call) : call_(std::move(call)) {}
+  template <class... Parts>
+  explicit FiberAwaiter(std::in_place_t, Parts&&... parts)
+      : call_(std::in_place, std::forward<Parts>(parts)...) {}
   FiberAwaiter(const FiberAwaiter&) = delete;
   FiberAwaiter& operator=(const FiberAwaiter&) = delete;
   ~FiberAwaiter() {
@@ -51,14 +56,26 @@ class FiberAwaiter {
   Fiber* fiber_ = nullptr;
 };
 
-template <class Call>
+// Without room for a result: to move that as well, empty as it is, would cost as much as the
+// switch.
+template <class F, class... Args>
 class [[nodiscard("co_await it")]] RunOnFiber {
  public:
-  explicit RunOnFiber(Call call) : call_(std::move(call)) {}
-  FiberAwaiter<Call> operator co_await() && { return FiberAwaiter<Call>(std::move(call_)); }
+  using Awaiter = FiberAwaiter<ThreadCall<F, Args...>>;
+
+  template <class G, class... A>
+  explicit RunOnFiber(std::in_place_t, G&& function, A&&... arguments)
+      : function_(std::forward<G>(function)), arguments_(std::forward<A>(arguments)...) {}
+  Awaiter operator co_await() && {
+    const auto make = [this](Args&... arguments) {
+      return Awaiter(std::in_place, std::move(function_), std::move(arguments)...);
+    };
+    return std::apply(make, arguments_);
+  }
 
  private:
-  Call call_;
+  F function_;
+  std::tuple<Args...> arguments_;
 };
 
 }  // namespace detail
@@ -76,9 +93,8 @@ namespace fiber {
 template <class F, class... Args>
 auto run(F&& function, Args&&... args) {
   check_dialect<F>();
-  using Call = clearway::detail::ThreadCall<std::decay_t<F>, std::decay_t<Args>...>;
-  return clearway::detail::RunOnFiber<Call>(
-      Call(std::in_place, std::forward<F>(function), std::forward<Args>(args)...));
+  return clearway::detail::RunOnFiber<std::decay_t<F>, std::decay_t<Args>...>(
+      std::in_place, std::forward<F>(function), std::forward<Args>(args)...);
 }
 
 // On a fiber: waits for `awaitable`, a task or anything else that can be awaited, while the loop
