@@ -77,9 +77,9 @@ void ClientEndpoint::read_ssl(const EndpointDescription& description) {
       description, {"host", "port", "privateKey", "certKey", "caCertsDir", "hostname", "timeout",
                     "bindAddress"});
   read_common(arguments);
-  const EndpointArgument* key = arguments.find("privateKey");
-  const EndpointArgument* certificate = arguments.find("certKey");
-  const EndpointArgument* roots = arguments.find("caCertsDir");
+  const EndpointArgument* key = arguments.find_file("privateKey");
+  const EndpointArgument* certificate = arguments.find_file("certKey");
+  const EndpointArgument* roots = arguments.find_file("caCertsDir");
   TlsClientOptions options;
   options.server_name = arguments.text_or("hostname", "");
   options.roots.directory = arguments.text_or("caCertsDir", "");
@@ -96,9 +96,9 @@ void ClientEndpoint::read_tls(const EndpointDescription& description) {
       description, {"host", "port", "timeout", "bindAddress", "certificate", "privateKey",
                     "trustRoots", "endpoint"});
   read_common(arguments);
-  const EndpointArgument* certificate = arguments.find("certificate");
-  const EndpointArgument* key = arguments.find("privateKey");
-  const EndpointArgument* roots = arguments.find("trustRoots");
+  const EndpointArgument* certificate = arguments.find_file("certificate");
+  const EndpointArgument* key = arguments.find_file("privateKey");
+  const EndpointArgument* roots = arguments.find_file("trustRoots");
   if (key != nullptr && certificate == nullptr) {
     arguments.refuse(*key, "a private key without a certificate=FILE");
   }
@@ -112,6 +112,10 @@ void ClientEndpoint::read_tls(const EndpointDescription& description) {
   use(description, first != nullptr ? first->column : 1, options);
   if (const EndpointArgument* carrier = arguments.find("endpoint")) {
     carrier_ = std::make_unique<ClientEndpoint>(carrier->value, options_);
+    if (carrier_->tls_) {
+      description.refuse(carrier->column,
+                         "TLS inside TLS is not spoken: give a tcp or unix endpoint");
+    }
   }
 }
 

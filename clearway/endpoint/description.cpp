@@ -106,6 +106,14 @@ const EndpointArgument& EndpointArguments::require(std::string_view name,
                       fmt::format("the {} is missing: write {}", name, advice));
 }
 
+const EndpointArgument* EndpointArguments::find_file(std::string_view name) const {
+  const EndpointArgument* argument = find(name);
+  if (argument != nullptr && argument->value.empty()) {
+    refuse(*argument, fmt::format("{} is empty: leave it out, or name a file", name));
+  }
+  return argument;
+}
+
 std::string EndpointArguments::text_or(std::string_view name, std::string_view otherwise) const {
   const EndpointArgument* argument = find(name);
   return argument != nullptr ? argument->value : std::string(otherwise);

@@ -71,6 +71,8 @@ class EndpointArguments {
   // Throws UsageError when it was not given, or is empty.
   [[nodiscard]] const EndpointArgument& require(std::string_view name,
                                                 std::string_view advice) const;
+  // The same for what names a file or a folder: one that is there is not empty.
+  [[nodiscard]] const EndpointArgument* find_file(std::string_view name) const;
   [[nodiscard]] std::string text_or(std::string_view name, std::string_view otherwise) const;
 
   // Conversions; each throws UsageError when there is no such value.

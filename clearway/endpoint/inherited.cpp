@@ -5,6 +5,7 @@
 #include <cstdlib>
 #include <vector>
 
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 #include <sys/socket.h>
@@ -111,6 +112,8 @@ Listener listen_inherited(int descriptor) {
                               fmt::format("cannot listen on descriptor {}", descriptor), -handle);
   }
   if (!address.is_unix()) driver.set_no_delay(handle, true);
+  // It was passed to us, not to the programs that we start.
+  ::fcntl(descriptor, F_SETFD, FD_CLOEXEC);
   // The file of a Unix socket is whose it was: only its address is ours.
   return Listener::borrowed(handle, address);
 }

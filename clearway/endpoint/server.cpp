@@ -59,7 +59,7 @@ TlsServerContext make_context(const EndpointArguments& arguments, const TlsServe
 }
 
 void ask_clients(const EndpointArguments& arguments, TlsServerOptions& options) {
-  const EndpointArgument* roots = arguments.find("clientCA");
+  const EndpointArgument* roots = arguments.find_file("clientCA");
   if (roots == nullptr) return;
   options.client_certificates = ClientCertificates::required;
   options.client_roots.file = roots->value;
@@ -94,8 +94,8 @@ ServerEndpoint open_ssl(const EndpointDescription& description, const EndpointOp
   const EndpointArgument& port = arguments.require("port", "ssl:PORT:privateKey=FILE");
   const EndpointArgument& key =
       arguments.require("privateKey", "privateKey=FILE, and certKey=FILE for the certificate");
-  const EndpointArgument* certificate = arguments.find("certKey");
-  const EndpointArgument* chain = arguments.find("extraCertChain");
+  const EndpointArgument* certificate = arguments.find_file("certKey");
+  const EndpointArgument* chain = arguments.find_file("extraCertChain");
   check_method(arguments);
   TlsServerOptions tls;
   tls.identity = TlsIdentity(certificate != nullptr ? certificate->value : key.value, key.value);
@@ -104,7 +104,7 @@ ServerEndpoint open_ssl(const EndpointDescription& description, const EndpointOp
   ask_clients(arguments, tls);
   const TlsServerContext context = make_context(
       arguments, tls,
-      {certificate != nullptr ? certificate : &key, &key, chain, arguments.find("clientCA")});
+      {certificate != nullptr ? certificate : &key, &key, chain, arguments.find_file("clientCA")});
   ServerEndpoint endpoint(listen_on(arguments, &port, 0, "0.0.0.0", options));
   endpoint.tls = context;
   return endpoint;
@@ -119,7 +119,7 @@ ServerEndpoint open_tls(const EndpointDescription& description, const EndpointOp
   tls.alpn = options.alpn;
   ask_clients(arguments, tls);
   const TlsServerContext context =
-      make_context(arguments, tls, {&folder, arguments.find("clientCA")});
+      make_context(arguments, tls, {&folder, arguments.find_file("clientCA")});
   constexpr std::uint16_t https = 443;
   ServerEndpoint endpoint(listen_on(arguments, arguments.find("port"), https, "::", options));
   endpoint.tls = context;

@@ -154,7 +154,7 @@ Range range_of(const Request& request, const FileState& file) {
   if (!text || request.method() != Method::Get) return whole;
   if (const auto validator = request.header("If-Range")) {
     const auto date = parse_date(*validator);
-    const bool same = date ? *date == file.modified : has_tag(*validator, file.tag, true);
+    const bool same = date ? *date == file.modified : trim_blanks(*validator) == file.tag;
     if (!same) return whole;
   }
   return parse_range(*text, file.size);
@@ -162,12 +162,14 @@ Range range_of(const Request& request, const FileState& file) {
 
 Task<File> open_for_client(std::string path) {
   try {
-    co_return co_await File::open(path);
+    co_return co_await File::open(path, File::Mode::read_at_once);
   } catch (const FileError& error) {
     switch (error.code()) {
       case ENOENT:
       case ENOTDIR:
       case ENAMETOOLONG:
+      case ENXIO:
+      case ELOOP:
         throw Abort(404, "there is no such file");
       case EACCES:
         throw Abort(403, "this file may not be read");

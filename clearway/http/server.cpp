@@ -12,7 +12,7 @@ namespace {
 EndpointOptions endpoint_options(const ServerOptions& options) {
   EndpointOptions how;
   how.listen = {.backlog = options.backlog, .reuse_port = options.reuse_port};
-  how.alpn.emplace_back("http/1.1");
+  how.alpn = {"http/1.1", "http/1.0"};
   return how;
 }
 

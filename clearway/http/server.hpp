@@ -41,9 +41,9 @@ class Server {
   // Serves until stop() is called; once. Cancelling it does what stop() does, and ends in Cancelled
   // when that is done. Throws NetError when accepting fails for good.
   Task<> run();
-  // Drains: accepts nothing more, closes idle connections, answers the requests that are being
-  // handled, with "Connection: close", and cancels what has not ended after the drain_timeout.
-  // run() then ends.
+  // Drains: listens no more, so that another server may, closes idle connections, answers the
+  // requests that are being handled, with "Connection: close", and cancels what has not ended after
+  // the drain_timeout. run() then ends.
   void stop() noexcept;
 
   [[nodiscard]] const Address& address() const noexcept;

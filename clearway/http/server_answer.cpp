@@ -1,6 +1,7 @@
 // The part of an exchange that writes: heads, bodies, refusals and the access log.
 
 #include <algorithm>
+#include <cerrno>
 #include <charconv>
 #include <cstring>
 
@@ -239,7 +240,7 @@ Task<> ServerExchange::write_file(int descriptor, std::string path, std::uint64_
   using clearway::detail::bring_into_memory;
   using clearway::detail::file_window;
   begin_piece(length);
-  const bool copied = stream_framing_ == Framing::Chunked || connection_->secured();
+  bool copied = stream_framing_ == Framing::Chunked || connection_->secured();
   std::uint64_t done = 0;
   while (done < length) {
     const std::uint64_t left = length - done;
@@ -258,6 +259,13 @@ Task<> ServerExchange::write_file(int descriptor, std::string path, std::uint64_
       count = most - output_.file_left();
       body_sent_ += count;
       if (stream_framing_ == Framing::Length) stream_left_ -= count;
+      const int code = output_.file_error();
+      copied = code == EINVAL || code == ENOSYS || code == EOPNOTSUPP || code == ESPIPE;
+      if (code != 0 && !copied) throw SystemError(fmt::format("cannot send \"{}\"", path), code);
+      if (copied) {  // the kernel cannot send this one
+        done += count;
+        continue;
+      }
     }
     done += count;
     if (count == 0) {

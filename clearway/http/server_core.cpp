@@ -93,11 +93,33 @@ void ServerCore::completed() {
 
 void ServerCore::run() {
   queued_ = false;
-  if (stopping_) {
-    end_if_done();
-  } else {
+  if (!stopping_) {
     accept_more();
+    return;
   }
+  stop_listening();
+  end_if_done();
+}
+
+// At once, so that another server gets the clients that come from now on. Those that the kernel has
+// taken already would see a reset: they are answered too. The driver hears of them in its next
+// turn.
+void ServerCore::stop_listening() {
+  if (!listener_.is_open()) return;
+  if (last_turns_ > 0 && !pending) {
+    --last_turns_;
+    while (count_ < options_.connections && loop_.driver().submit(*this) && result >= 0) accepted();
+    if (pending) {
+      queued_ = true;
+      loop_.ready(*this);
+      loop_.end_turn();
+      return;
+    }
+  }
+  last_turns_ = 0;
+  if (pending) loop_.driver().cancel(*this);
+  connections_.for_each([](ServerConnection& connection) { connection.drain(); });
+  if (!pending) listener_.close();
 }
 
 void ServerCore::expired() {
@@ -122,7 +144,6 @@ void ServerCore::stop() noexcept {
 void ServerCore::end_if_done() noexcept {
   if (serving_ == nullptr || pending || queued_ || count_ > 0) return;
   if (armed()) loop_.timers().cancel(*this);
-  listener_.close();
   scope_.leave();
   Serving& serving = *std::exchange(serving_, nullptr);
   if (serving.interrupted_) {

@@ -8,6 +8,28 @@
 
 namespace clearway::http::detail {
 
+namespace {
+
+// What sendfile() says of the file, not of the connection.
+bool concerns_file(int code) noexcept {
+  switch (code) {
+    case EINVAL:
+    case ENOSYS:
+    case EOPNOTSUPP:
+    case ESPIPE:
+    case EIO:
+    case ESTALE:
+    case EACCES:
+    case EPERM:
+    case EOVERFLOW:
+      return true;
+    default:
+      return false;
+  }
+}
+
+}  // namespace
+
 bool ServerOutput::start() {
   while (!pending) {
     if (failed_) return true;
@@ -44,8 +66,8 @@ bool ServerOutput::load() noexcept {
 
 // Takes off what was sent; false: the connection is broken.
 bool ServerOutput::account() noexcept {
-  if (result < 0) return false;
   if (kind == Kind::send_file) return account_file();
+  if (result < 0) return false;
   auto sent = static_cast<std::size_t>(result);
   for (iovec& piece : pieces_) {
     const std::size_t part = std::min(sent, piece.iov_len);
@@ -61,11 +83,24 @@ bool ServerOutput::account() noexcept {
 }
 
 bool ServerOutput::account_file() noexcept {
+  if (result < 0) {
+    file_error_ = static_cast<int>(-result);
+    file_ended_ = true;
+    return concerns_file(file_error_);
+  }
   const auto sent = static_cast<std::size_t>(result);
   file_ended_ = sent == 0;
   region_.offset += sent;
   file_left_ -= sent;
   return true;
+}
+
+// What follows on this connection would be taken for the rest of the file.
+void ServerOutput::forget_file() noexcept {
+  if (file_left_ == 0 || file_ended_) return;
+  file_left_ = 0;
+  if (pending && kind == Kind::send_file) connection_->cancel(*this);
+  fail();
 }
 
 void ServerOutput::fail() noexcept {
@@ -116,6 +151,7 @@ bool ServerOutput::Flush::suspend(PromiseBase& frame) {
 
 void ServerOutput::Flush::stop() noexcept {
   output_.waiting_ = nullptr;
+  output_.forget_file();
   wake_cancelled();
 }
 

@@ -39,10 +39,12 @@ class ServerOutput final : private Operation {
   void set_file(const FileRegion& region, std::size_t size) noexcept {
     region_ = region;
     file_ended_ = false;
+    file_error_ = 0;
     file_left_ = size;
   }
-  // Of the last file: bytes that it did not have.
+  // Of the last file: bytes that it did not have, and the errno value if it could not be read.
   [[nodiscard]] std::size_t file_left() const noexcept { return file_left_; }
+  [[nodiscard]] int file_error() const noexcept { return file_error_; }
   [[nodiscard]] std::size_t waiting_bytes() const noexcept {
     return buffers_[filling_].size() + tail_.size();
   }
@@ -66,6 +68,8 @@ class ServerOutput final : private Operation {
   bool load() noexcept;
   bool account() noexcept;
   bool account_file() noexcept;
+  // Nobody waits for the file any more, and its owner may close it.
+  void forget_file() noexcept;
   void fail() noexcept;
   void completed() override;
 
@@ -79,6 +83,7 @@ class ServerOutput final : private Operation {
   std::array<iovec, 2> pieces_{};
   FileRegion region_;
   std::size_t file_left_ = 0;
+  int file_error_ = 0;
   std::uint8_t filling_ = 0;
   bool busy_ = false;  // pieces_ holds something
   bool failed_ = false;

@@ -56,8 +56,9 @@ Task<std::string> read_file_piece(int descriptor, std::uint64_t offset, std::siz
 
 Task<> bring_into_memory(int descriptor, std::uint64_t offset, std::size_t size) {
   char byte = 0;
-  const bool first = read_resident(descriptor, offset, &byte, 1) == -EAGAIN;
-  if (first || read_resident(descriptor, offset + size - 1, &byte, 1) == -EAGAIN) {
+  // Not there, or on a file system that cannot say (EOPNOTSUPP).
+  const bool first = read_resident(descriptor, offset, &byte, 1) < 0;
+  if (first || read_resident(descriptor, offset + size - 1, &byte, 1) < 0) {
     co_await to_thread(read_ahead, descriptor, offset, size);
   }
 }

@@ -81,6 +81,8 @@ int flags_of(File::Mode mode) {
   switch (mode) {
     case File::Mode::read:
       return O_RDONLY;
+    case File::Mode::read_at_once:
+      return O_RDONLY | O_NONBLOCK;
     case File::Mode::write:
       return O_WRONLY | O_CREAT | O_TRUNC;
     case File::Mode::append:
@@ -145,8 +147,9 @@ class File::Busy {
 };
 
 Task<File> File::open(std::string path, Mode mode) {
+  const bool reads = mode == Mode::read || mode == Mode::read_at_once;
   Descriptor file = co_await to_thread(detail::open_file, path, flags_of(mode),
-                                       std::string_view(mode == Mode::read ? "read" : "write"));
+                                       std::string_view(reads ? "read" : "write"));
   co_return File(std::move(file), std::move(path));
 }
 

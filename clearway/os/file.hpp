@@ -63,9 +63,10 @@ class File {
  public:
   enum class Mode {
     read,
-    write,   // created, or cut to nothing
-    append,  // created; every write goes to the end
-    update,  // read and write, created
+    read_at_once,  // a FIFO is opened without waiting for somebody who writes to it
+    write,         // created, or cut to nothing
+    append,        // created; every write goes to the end
+    update,        // read and write, created
   };
   // A file that is closed.
   File() noexcept = default;

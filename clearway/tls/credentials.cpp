@@ -9,6 +9,7 @@
 #include <openssl/err.h>
 #include <openssl/pem.h>
 #include <openssl/ssl.h>
+#include <unistd.h>
 #include <clearway/tls/core.hpp>
 #include <clearway/tls/error.hpp>
 
@@ -112,9 +113,14 @@ std::size_t add_roots(X509_STORE* store, const std::string& text) {
 void add_directory(X509_STORE* store, const std::string& directory) {
   std::error_code error;
   std::size_t count = 0;
-  for (const auto& file : std::filesystem::directory_iterator(directory, error)) {
-    if (file.is_regular_file(error)) {
-      count += add_roots(store, read_file(file.path().string(), "root certificates"));
+  const std::filesystem::directory_iterator end;
+  for (std::filesystem::directory_iterator file(directory, error); !error && file != end;
+       file.increment(error)) {
+    // Links that lead nowhere, and what others may not read, are common in such folders.
+    std::error_code gone;
+    const std::string path = file->path().string();
+    if (file->is_regular_file(gone) && ::access(path.c_str(), R_OK) == 0) {
+      count += add_roots(store, read_file(path, "root certificates"));
     }
   }
   if (error) {

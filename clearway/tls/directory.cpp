@@ -35,8 +35,10 @@ std::string lower(std::string_view text) {
 std::vector<std::filesystem::path> files_of(const std::string& path) {
   std::vector<std::filesystem::path> files;
   std::error_code error;
-  for (const auto& file : std::filesystem::directory_iterator(path, error)) {
-    if (file.path().extension() == ".pem") files.push_back(file.path());
+  const std::filesystem::directory_iterator end;
+  for (std::filesystem::directory_iterator file(path, error); !error && file != end;
+       file.increment(error)) {
+    if (file->path().extension() == ".pem") files.push_back(file->path());
   }
   if (error) refuse(fmt::format("cannot read the folder {}: {}", path, error.message()));
   if (files.empty()) {

@@ -76,10 +76,13 @@ TlsEngine::TlsEngine(std::shared_ptr<TlsClientCore> client, const std::string& h
   if (!is_address) SSL_set_tlsext_host_name(ssl, host_.c_str());
   X509_VERIFY_PARAM* parameters = SSL_get0_param(ssl);
   X509_VERIFY_PARAM_set_hostflags(parameters, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
-  if (is_address) {
-    X509_VERIFY_PARAM_set1_ip_asc(parameters, host_.c_str());
-  } else {
-    X509_VERIFY_PARAM_set1_host(parameters, host_.c_str(), host_.size());
+  // A zone ("fe80::1%eth0") is this machine's business, and in no certificate.
+  const std::string address = is_address ? host_.substr(0, host_.find('%')) : std::string();
+  const int known = is_address
+                        ? X509_VERIFY_PARAM_set1_ip_asc(parameters, address.c_str())
+                        : X509_VERIFY_PARAM_set1_host(parameters, host_.c_str(), host_.size());
+  if (known != 1) {
+    throw UsageError(fmt::format("\"{}\" cannot be looked for in a certificate", host_));
   }
   if (const SslSessionPointer session = client_->take_session(session_key_)) {
     SSL_set_session(ssl, session.get());

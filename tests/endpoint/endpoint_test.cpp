@@ -3,6 +3,7 @@
 #include <csignal>
 #include <cstdlib>
 
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <sys/socket.h>
@@ -204,6 +205,7 @@ TEST(EndpointTest, SocketsAreInherited) {
   const std::string server = fmt::format("fd:fileno={}:domain=INET", socket.get());
   EXPECT_EQ(talk(server, "tcp:127.0.0.1:{}"), "127.0.0.1 hello");
   EXPECT_EQ(talk(server, "tcp:127.0.0.1:{}"), "127.0.0.1 hello") << "it stays open";
+  EXPECT_EQ(::fcntl(socket.get(), F_GETFD), FD_CLOEXEC) << "but not for children";
   EXPECT_THAT(refusal_of_server(fmt::format("fd:{}:INET6", socket.get())),
               HasSubstr("is of another domain"));
   EXPECT_THAT(refusal_of_server("fd:99999:INET"), HasSubstr("Bad file descriptor"));
@@ -293,6 +295,11 @@ TEST(EndpointTest, ClientsThatCannotWorkSayWhere) {
   EXPECT_THAT(refusal_of_client("tls:x:1:speed=5"), HasSubstr("tls endpoints have no \"speed\""));
   EXPECT_THAT(refusal_of_client("tls:x:1:privateKey=/k"), HasSubstr("without a certificate=FILE"));
   EXPECT_THAT(refusal_of_client("tls:x:1:trustRoots=/no/folder"), HasSubstr("column 9: "));
+  EXPECT_THAT(refusal_of_client("tls:x:1:trustRoots="), HasSubstr("column 9: trustRoots is empty"));
+  EXPECT_THAT(refusal_of_client("tls:x:1:certificate="), HasSubstr("certificate is empty"));
+  EXPECT_THAT(refusal_of_client("ssl:x:1:privateKey=/k:certKey="), HasSubstr("certKey is empty"));
+  EXPECT_THAT(refusal_of_client(R"(tls:x:1:endpoint=tls\:y\:1)"),
+              HasSubstr("column 9: TLS inside TLS is not spoken"));
   EXPECT_THAT(refusal_of_client(R"(tls:x:1:endpoint=tcp\:y)"),
               HasSubstr("endpoint \"tcp:y\", column 6: the port is missing"));
 }

@@ -113,6 +113,7 @@ TEST(SendFile, OneRange) {
   EXPECT_EQ(if_range("\"2ebc98a1.0-a\""), "206");
   EXPECT_EQ(if_range("W/\"2ebc98a1.0-a\""), "200") << "a weak tag proves no bytes";
   EXPECT_EQ(if_range("\"other\""), "200");
+  EXPECT_EQ(if_range("*"), "200");
   EXPECT_EQ(if_range(modified), "206");
   EXPECT_EQ(if_range("Sun, 06 Nov 1994 08:49:38 GMT"), "200");
 }
@@ -247,6 +248,78 @@ TEST(SendFile, AClientThatLeavesHarmsNobody) {
     SimulationOptions options;
     options.seed = seed;
     sim::run(options, [&] { return with_server(app, ServerOptions(), client); });
+  }
+}
+
+// The file is its owner's again when the wait for it was cut short: nothing is sent from its
+// descriptor any more, which may be another file's by then.
+TEST(SendFile, AFileThatNobodyWaitsForIsSentNoFurther) {
+  const TemporaryFile file(std::string(20'000'000, 'x'));
+  const TemporaryFile other(std::string(20'000'000, 'y'));
+  tests::on_both_drivers(
+      [&]() -> Task<> {
+        App app;
+        app.get("/file", [&](Request&) -> Task<Response> {
+          co_return Response::stream([&](BodyWriter& out) -> Task<> {
+            int number = 0;
+            {
+              File open = co_await File::open(file.path());
+              number = open.descriptor();
+              static_cast<void>(
+                  co_await as_result(timeout(20ms, out.write_file(open, 0, 20'000'000))));
+            }
+            File next = co_await File::open(other.path());
+            EXPECT_EQ(next.descriptor(), number) << "the test needs the same number again";
+            static_cast<void>(co_await as_result(timeout(20ms, out.write("more"))));
+            co_await sleep(20ms);
+          }).content_length(20'000'000);
+        });
+        const auto client = [&](Server& server) -> Task<> {
+          Stream stream = co_await connect(server.address());
+          co_await stream.write("GET /file HTTP/1.1\r\nHost: a\r\n\r\n");
+          co_await sleep(60ms);  // it reads nothing, until both have been given up
+          std::string body;
+          try {
+            while (auto piece = co_await stream.read_some()) body += *piece;
+          } catch (const NetError&) {  // the connection ends in the middle
+          }
+          body = body_of(body);
+          EXPECT_LT(body.size(), 20'000'000U);
+          EXPECT_EQ(body.find('y'), std::string::npos);
+          EXPECT_EQ(body.find("more"), std::string::npos);
+        };
+        co_await with_server(app, ServerOptions(), client);
+      },
+      20);
+}
+
+TEST(SendFile, AFifoKeepsNobodyWaiting) {
+  const TemporaryFile name("");
+  ::unlink(name.path().c_str());
+  ASSERT_EQ(::mkfifo(name.path().c_str(), 0600), 0);
+  EXPECT_EQ(status_of(ask(name.path(), "GET")), "404");
+}
+
+// The kernel refuses to send from there, or says nothing of what is in memory.
+TEST(SendFile, FilesOfStrangeFileSystems) {
+  for (const char* path : {"/proc/config.gz", "/sys/kernel/mm/transparent_hugepage/enabled"}) {
+    if (::access(path, R_OK) != 0) continue;
+    tests::on_both_drivers([&]() -> Task<> {
+      App app;
+      std::string content;
+      app.get("/file", [&](Request&) -> Task<Response> {
+        content = co_await read_file(path);
+        co_return Response::stream([&](BodyWriter& out) -> Task<> {
+          File open = co_await File::open(path);
+          co_await out.write_file(open, 0, content.size());
+        }).content_length(content.size());
+      });
+      const auto client = [&](Server& server) -> Task<> {
+        const std::string answer = co_await exchange(server.address(), closing_get("/file"));
+        EXPECT_TRUE(body_of(answer) == content) << path;
+      };
+      co_await with_server(app, ServerOptions(), client);
+    });
   }
 }
 

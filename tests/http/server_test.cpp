@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <clearway/base/log.hpp>
+#include <tests/support/worlds.hpp>
 
 namespace clearway::http {
 namespace {
@@ -26,6 +27,11 @@ class ServerTest : public ::testing::Test {
       co_await sleep(5s);
       ++finished;
       co_return "done";
+    });
+    app.get("/wait", [this](Request&) -> Task<Response> {
+      waits = true;
+      co_await go_on.wait();
+      co_return "waited";
     });
     app.post("/echo",
              [](Request& request) -> Task<Response> { co_return co_await request.body(); });
@@ -62,6 +68,8 @@ class ServerTest : public ::testing::Test {
   App app;
   int started = 0;
   int finished = 0;
+  bool waits = false;
+  Event go_on;
 };
 
 TEST_F(ServerTest, AnswersText) {
@@ -198,6 +206,34 @@ TEST_F(ServerTest, DrainsAndThenCancels) {
         },
         options);
   }
+}
+
+// Who comes while it drains goes to another server at once; whose request had come is answered.
+TEST_F(ServerTest, ListensNoMoreWhileItDrains) {
+  tests::on_both_drivers([&]() -> Task<> {
+    const auto client = [&](Server& server) -> Task<> {
+      Stream busy = co_await connect(server.address());
+      co_await busy.write("GET /wait HTTP/1.1\r\nHost: a\r\n\r\n");
+      while (!waits) co_await sleep(1ms);
+      Stream last = co_await connect(server.address());
+      co_await last.write(closing_get("/"));
+      server.stop();
+      auto answer = co_await as_result(last.read_all());
+      if (!tests::simulated()) {  // where the request is on its way
+        EXPECT_THAT(*answer, StartsWith("HTTP/1.1 200"));
+      }
+      co_await sleep(10ms);
+      auto late = co_await as_result(connect(server.address()));
+      EXPECT_FALSE(late.has_value());
+      EXPECT_EQ(server.connections(), 1U) << "it still drains";
+      go_on.set();
+      const std::string rest = co_await busy.read_all();
+      EXPECT_THAT(rest, HasSubstr("waited"));
+    };
+    waits = false;
+    go_on.clear();
+    co_await with_server(app, ServerOptions(), client);
+  });
 }
 
 TEST_F(ServerTest, SurvivesCancellationAnywhere) {

@@ -1,4 +1,6 @@
 #include <cerrno>
+#include <filesystem>
+#include <fstream>
 
 #include <tests/tls/tls_world.hpp>
 
@@ -274,6 +276,27 @@ TEST(TlsErrors, ConfigurationsThatCannotWork) {
   client.roots.file = "/nowhere/roots.pem";
   EXPECT_TRUE(has(clearway::tests::error_of([&] { TlsClientContext context(client); }),
                   "cannot read the root certificates file /nowhere/roots.pem: No such file"));
+}
+
+TEST(TlsErrors, AFolderOfRootsMayHoldLinksThatLeadNowhere) {
+  std::string folder = "/tmp/clearway-roots-XXXXXX";
+  ASSERT_NE(::mkdtemp(folder.data()), nullptr);
+  std::ofstream(folder + "/root.pem") << test_root().pem();
+  for (const char* name : {"a", "b", "c", "z1", "z2", "z3"}) {
+    std::filesystem::create_symlink("/nowhere/at/all", folder + "/" + name);
+  }
+  TlsClientOptions options;
+  options.roots.directory = folder;
+  EXPECT_EQ(clearway::tests::error_of([&] { TlsClientContext context(options); }), "");
+  std::filesystem::remove_all(folder);
+}
+
+// The zone stands in no certificate, the address may.
+TEST(TlsErrors, AnAddressWithAZoneIsVerified) {
+  CertificateRequest request("example");
+  request.names = "IP:fe80::2";
+  expect_refused(Certificate(request, test_root()), TlsReason::wrong_name, {"fe80::1"},
+                 "fe80::1%lo");
 }
 
 }  // namespace
