@@ -42,12 +42,16 @@ Task<> switch_between_ten(long count) {
 
 Task<double> bytes(long count) {
   Event event;
-  const auto body = [&](long) { fiber::await(event.wait()); };
+  long waiting = 0;
+  const auto body = [&](long) {
+    ++waiting;
+    fiber::await(event.wait());
+  };
   const auto on_fiber = [&](long number) { return fiber::run(body, number); };
   double result = 0;
   const std::int64_t before = bench::resident_bytes();
   const auto look = [&]() -> Task<> {
-    co_await yield();
+    while (waiting < count) co_await yield();
     result = static_cast<double>(bench::resident_bytes() - before) / static_cast<double>(count);
     event.set();
   };
