@@ -177,7 +177,10 @@ TEST(Gather, OthersHaveTheirTurnWhileManyStart) {
       co_return;
     };
     const auto other = [&]() -> Task<> {
-      for (; started < 10; ++others) co_await yield();
+      while (started < 10) {
+        ++others;
+        co_await yield();
+      }
     };
     co_await gather(gather(std::views::iota(0, 10), child), other());
     EXPECT_GE(others, 3) << "started at once, they take 10 ms";
