@@ -144,6 +144,7 @@ void ServerCore::stop() noexcept {
 void ServerCore::end_if_done() noexcept {
   if (serving_ == nullptr || pending || queued_ || count_ > 0) return;
   if (armed()) loop_.timers().cancel(*this);
+  listener_.close();  // it is open still where stop() came before run()
   scope_.leave();
   Serving& serving = *std::exchange(serving_, nullptr);
   if (serving.interrupted_) {

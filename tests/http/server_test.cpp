@@ -236,6 +236,16 @@ TEST_F(ServerTest, ListensNoMoreWhileItDrains) {
   });
 }
 
+TEST_F(ServerTest, AServerThatWasStoppedBeforeItRanListensNoMore) {
+  sim::run(SimulationOptions(), [&]() -> Task<> {
+    Server server(app, listen("127.0.0.1", 0));
+    server.stop();
+    co_await server.run();
+    auto late = co_await as_result(connect(server.address()));
+    EXPECT_FALSE(late.has_value());
+  });
+}
+
 TEST_F(ServerTest, SurvivesCancellationAnywhere) {
   const auto test = [&](sim::Stage& stage) -> Task<> {
     const Address address = Address::loopback(80);
