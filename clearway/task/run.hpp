@@ -75,7 +75,7 @@ int run_main(Task<T> task) {
 
 // The group for work that outlives the task that starts it: it belongs to the run, and is cancelled
 // and awaited when the main task has ended. An error in it cancels the other background work and is
-// thrown by run() if the main task has none.
+// thrown by run() if the main task has none. What such work refers to has to outlive the run.
 TaskGroup& background();
 
 }  // namespace clearway

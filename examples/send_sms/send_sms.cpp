@@ -60,14 +60,11 @@ Task<> tick_for_ever(int& ticks) {
 
 // Way 2: the whole program on fibers. What it calls blocks, and nothing here is a task but the
 // ticker.
-int send_sms_program(Account& account, const Message& message) {
+int send_sms_program(Account& account, const Message& message, int& ticks) {
   try {
     const example::StandIn stand_in(account.base_url);
-    int ticks = 0;
-    const auto ticker = background().start(tick_for_ever, std::ref(ticks));
-    const std::string id = send_sms_blocking(account, message);
-    ticker.cancel();
-    report(id, ticks);
+    background().start(tick_for_ever, std::ref(ticks));  // until the program ends
+    report(send_sms_blocking(account, message), ticks);
     return 0;
   } catch (const std::exception& error) {
     fmt::print(stderr, "send_sms: {}\n", error.what());
@@ -93,7 +90,8 @@ int main(int argc, char** argv) {
                "how to send it (default: native)");
   if (const auto status = command_line.parse(argc, argv)) return *status;
   if (!way.empty() && way.front() == "program") {
-    return fiber::run_main([&] { return send_sms_program(account, message); });
+    int ticks = 0;  // outlives the background
+    return fiber::run_main([&] { return send_sms_program(account, message, ticks); });
   }
   return example::run(
       "send_sms", [&] { return amain(account, message, way.empty() ? "native" : way.front()); });

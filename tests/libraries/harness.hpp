@@ -64,12 +64,9 @@ inline Task<> call_all(int count, std::function<void(int)> call, Figures& figure
 
 inline Task<> measure(int count, std::function<void(int)> call) {
   Figures figures;
-  const auto ticker = clearway::background().start(tick, std::ref(figures));
   const Instant start = loop_time();
-  co_await call_all(count, std::move(call), figures);
+  co_await clearway::race(tick(figures), call_all(count, std::move(call), figures));
   const Duration elapsed = loop_time() - start;
-  ticker.cancel();
-  static_cast<void>(co_await clearway::as_result(clearway::yield()));
   fmt::print(
       "{{\"calls\": {}, \"elapsed\": {:.4f}, \"slowest\": {:.4f}, \"ticks\": {}, "
       "\"widest_gap\": {:.4f}, \"failures\": {}, \"first_failure\": \"{}\", \"driver\": \"{}\"}}\n",

@@ -11,6 +11,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 #include <clearway/base/error.hpp>
+#include <clearway/task/every.hpp>
 #include <clearway/task/gather.hpp>
 #include <clearway/task/queue.hpp>
 #include <clearway/task/sleep.hpp>
@@ -110,6 +111,19 @@ TEST(Background, IsCancelledAndAwaitedAtTheEnd) {
   });
   EXPECT_GT(background_starts, 0);
   EXPECT_EQ(background_ends, background_starts);
+}
+
+TEST(Background, ACancelledTaskThatIsDueRunsOnToItsNextAwait) {
+  int ticks = 0;
+  sim::run({}, [&]() -> Task<> {
+    const auto tick = [&] { return every(10ms, [&] { ++ticks; }); };
+    const auto ticker = background().start(tick);
+    co_await sleep(10ms);  // the ticker is due as well, and comes after this
+    EXPECT_EQ(ticks, 1);
+    ticker.cancel();
+    EXPECT_FALSE(ticker.ended());
+  });
+  EXPECT_EQ(ticks, 2);
 }
 
 TEST(Background, AnErrorIsThrownByTheRun) {
