@@ -42,8 +42,8 @@ class Server {
   // when that is done. Throws NetError when accepting fails for good.
   Task<> run();
   // Drains: listens no more, so that another server may, closes idle connections, answers the
-  // requests that are being handled, with "Connection: close", and cancels what has not ended after
-  // the drain_timeout. run() then ends.
+  // requests of which something has come, with "Connection: close", and cancels what has not ended
+  // after the drain_timeout. run() then ends.
   void stop() noexcept;
 
   [[nodiscard]] const Address& address() const noexcept;

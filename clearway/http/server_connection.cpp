@@ -189,12 +189,8 @@ void ServerConnection::close() noexcept {
   enqueue();
 }
 
-void ServerConnection::drain() noexcept {
-  if (exchange_ == nullptr) {
-    close();
-  } else {
-    exchange_->drain();
-  }
+void ServerConnection::close_if_idle() noexcept {
+  if (exchange_ == nullptr) close();
 }
 
 void ServerConnection::set_deadline(Instant deadline) noexcept {

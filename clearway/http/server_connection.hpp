@@ -50,8 +50,8 @@ class ServerConnection final : public ListNode<ServerConnection>,
   void receive();
   // Frees the record when the driver has let go of it.
   void close() noexcept;
-  // The server stops: closes what is idle or in the middle of a head.
-  void drain() noexcept;
+  // For a server that stops.
+  void close_if_idle() noexcept;
   // Has run() called, soon.
   void enqueue() noexcept;
 

@@ -101,25 +101,29 @@ void ServerCore::run() {
   end_if_done();
 }
 
-// At once, so that another server gets the clients that come from now on. Those that the kernel has
-// taken already would see a reset: they are answered too. The driver hears of them in its next
-// turn.
+// Soon, so that another server gets the clients that come from now on. What the kernel has taken
+// already, clients and requests, would see a reset: the driver hears of it in its next turns, and
+// it is answered too.
 void ServerCore::stop_listening() {
   if (!listener_.is_open()) return;
-  if (last_turns_ > 0 && !pending) {
+  if (last_turns_ > 0) {
     --last_turns_;
-    while (count_ < options_.connections && loop_.driver().submit(*this) && result >= 0) accepted();
-    if (pending) {
-      queued_ = true;
-      loop_.ready(*this);
-      loop_.end_turn();
-      return;
-    }
+    accept_the_last();
+    queued_ = true;
+    loop_.ready(*this);
+    loop_.end_turn();
+    return;
   }
-  last_turns_ = 0;
   if (pending) loop_.driver().cancel(*this);
-  connections_.for_each([](ServerConnection& connection) { connection.drain(); });
+  connections_.for_each([](ServerConnection& connection) { connection.close_if_idle(); });
   if (!pending) listener_.close();
+}
+
+void ServerCore::accept_the_last() {
+  while (!pending && count_ < options_.connections) {
+    if (!loop_.driver().submit(*this) || result < 0) return;
+    accepted();
+  }
 }
 
 void ServerCore::expired() {
@@ -136,7 +140,6 @@ void ServerCore::stop() noexcept {
   if (armed()) loop_.timers().cancel(*this);
   loop_.timers().set(*this, after(loop_.now(), options_.drain_timeout));
   if (pending) loop_.driver().cancel(*this);
-  connections_.for_each([](ServerConnection& connection) { connection.drain(); });
   // Through the ready queue: this may have been called by one of the connections.
   if (!std::exchange(queued_, true)) loop_.ready(*this);
 }

@@ -69,6 +69,7 @@ class ServerCore final : private Operation, private Ready, private Timer {
   void run() override;
   void expired() override;
   void stop_listening();
+  void accept_the_last();
   void end_if_done() noexcept;
 
   static constexpr std::size_t kept_exchanges = 256;
@@ -86,7 +87,7 @@ class ServerCore final : private Operation, private Ready, private Timer {
   bool started_ = false;
   bool stopping_ = false;
   bool queued_ = false;
-  int last_turns_ = 2;  // in which those are accepted that came before stop()
+  int last_turns_ = 2;  // for what came before stop()
   std::exception_ptr error_;
   std::size_t count_ = 0;
   List<ServerConnection> connections_;

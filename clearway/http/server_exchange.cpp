@@ -39,7 +39,7 @@ void ServerExchange::detach() noexcept {
   if (much || response_.streamed()) response_ = Response();
   error_ = nullptr;
   reader_ = nullptr;
-  in_head_ = ended_ = left_ = closing_ = lingers_ = out_of_time_ = draining_ = false;
+  in_head_ = ended_ = left_ = closing_ = lingers_ = false;
 }
 
 PromiseBase& ServerExchange::begin() {
@@ -98,18 +98,10 @@ void ServerExchange::sent() noexcept {
 void ServerExchange::out_of_time() noexcept {
   if (output_.sending()) {
     output_.give_up();
-  } else if (reader_ != nullptr) {
-    out_of_time_ = true;
-    wake_reader();
-  } else if (ended_ && watched_ != nullptr) {
+  } else if (!wake_reader() && ended_ && watched_ != nullptr) {
     left_ = true;
     watched_->cancel();
   }
-}
-
-void ServerExchange::drain() noexcept {
-  draining_ = true;
-  if (in_head_) wake_reader();
 }
 
 const Address& ServerExchange::peer() const noexcept { return connection_->peer(); }
@@ -117,7 +109,6 @@ const Address& ServerExchange::peer() const noexcept { return connection_->peer(
 std::optional<TlsInfo> ServerExchange::tls() const { return connection_->tls(); }
 
 void ServerExchange::InputAwaiter::suspend(PromiseBase& frame) {
-  exchange_.out_of_time_ = false;
   before_ = exchange_.unread().size();
   if (!begin(frame)) return;
   exchange_.reader_ = this;
@@ -136,8 +127,7 @@ void ServerExchange::InputAwaiter::stop() noexcept {
 ServerExchange::Input ServerExchange::InputAwaiter::await_resume() const {
   throw_if_cancelled();
   if (exchange_.unread().size() > before_) return Input::Data;
-  if (exchange_.ended_) return Input::Ended;
-  return exchange_.out_of_time_ ? Input::OutOfTime : Input::Draining;
+  return exchange_.ended_ ? Input::Ended : Input::OutOfTime;
 }
 
 ParseState ServerExchange::next_head() {
@@ -165,7 +155,6 @@ Task<> ServerExchange::serve() {
       in_head_ = true;
       const Input input = co_await more_input();
       if (input == Input::OutOfTime) refuse(408, "the request's head did not come in time");
-      if (input == Input::Draining) closing_ = true;
       continue;
     }
     if (in_head_) connection_->set_deadline(never);
@@ -305,7 +294,6 @@ Task<> ServerExchange::skip_body() {
     skipped += piece.consumed;
     Input input = Input::Data;
     if (piece.state == BodyState::NeedMore) input = co_await more_input();
-    if (input == Input::Draining) continue;
     if (piece.state == BodyState::Failed || skipped > most_skipped || input != Input::Data) {
       closing_ = lingers_ = true;
       break;

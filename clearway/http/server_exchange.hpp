@@ -49,7 +49,6 @@ class ServerExchange {
   void out_of_time() noexcept;
   // All that there was to send has been sent: the write timeout is over.
   void sent() noexcept;
-  void drain() noexcept;
   [[nodiscard]] ServerOutput& output() noexcept { return output_; }
   std::size_t place = 0;                // among all of the core's
   ServerExchange* next_idle = nullptr;  // while it is idle
@@ -66,7 +65,7 @@ class ServerExchange {
   Task<> write_file(int descriptor, std::string path, std::uint64_t offset, std::uint64_t length);
 
  private:
-  enum class Input { Data, Ended, OutOfTime, Draining };
+  enum class Input { Data, Ended, OutOfTime };
   enum class Outcome { Done, Failed, ClientLeft };
   enum class Framing { None, Length, Chunked, UntilClose };
   class InputAwaiter;
@@ -131,12 +130,10 @@ class ServerExchange {
   std::uint64_t stream_left_ = 0;  // of an announced length
   Framing stream_framing_ = Framing::None;
   bool in_head_ = false;
-  bool ended_ = false;    // the client sends nothing more
-  bool left_ = false;     // and does not read either
-  bool closing_ = false;  // the connection ends with this answer
-  bool lingers_ = false;  // and the client may still be sending
-  bool out_of_time_ = false;
-  bool draining_ = false;
+  bool ended_ = false;      // the client sends nothing more
+  bool left_ = false;       // and does not read either
+  bool closing_ = false;    // the connection ends with this answer
+  bool lingers_ = false;    // and the client may still be sending
   bool continued_ = false;  // 100 Continue has been sent
   bool head_sent_ = false;  // of a streamed answer
 };

@@ -236,6 +236,32 @@ TEST_F(ServerTest, ListensNoMoreWhileItDrains) {
   });
 }
 
+// What a client has sent before the server was stopped is answered, be it whole or not.
+TEST_F(ServerTest, AnswersTheRequestsThatAreUnderWayWhenItIsStopped) {
+  tests::on_both_drivers([&]() -> Task<> {
+    const auto client = [&](Server& server) -> Task<> {
+      Stream kept = co_await connect(server.address());
+      Stream slow = co_await connect(server.address());
+      co_await kept.write("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+      const std::string first = co_await kept.read_until("hello");
+      co_await slow.write("GET / HTTP/1.1\r\nHo");
+      co_await sleep(tests::simulated() ? 1s : 5ms);
+      co_await kept.write("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+      server.stop();
+      auto answer = co_await as_result(kept.read_all());
+      if (!tests::simulated()) {  // where the request is on its way
+        EXPECT_THAT(*answer, StartsWith("HTTP/1.1 200"));
+      }
+      co_await sleep(10ms);
+      co_await slow.write("st: a\r\n\r\n");
+      auto last = co_await as_result(slow.read_all());
+      EXPECT_THAT(*last, StartsWith("HTTP/1.1 200"));
+      EXPECT_THAT(*last, HasSubstr("Connection: close"));
+    };
+    co_await with_server(app, ServerOptions(), client);
+  });
+}
+
 TEST_F(ServerTest, AServerThatWasStoppedBeforeItRanListensNoMore) {
   sim::run(SimulationOptions(), [&]() -> Task<> {
     Server server(app, listen("127.0.0.1", 0));
