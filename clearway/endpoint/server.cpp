@@ -1,9 +1,6 @@
 #include <clearway/endpoint/server.hpp>
 
-#include <cerrno>
-
 #include <fmt/format.h>
-#include <sys/stat.h>
 #include <clearway/base/error.hpp>
 #include <clearway/endpoint/inherited.hpp>
 #include <clearway/net/error.hpp>
@@ -133,19 +130,13 @@ ServerEndpoint open_unix(const EndpointDescription& description, const EndpointO
   if (const EndpointArgument* lock = arguments.find("lockfile")) {
     static_cast<void>(arguments.number(*lock, 0, 1, "0 or 1"));
   }
-  mode_t bits = 0;
+  ListenOptions how = listen_options(arguments, options);
   if (mode != nullptr) {
-    bits = static_cast<mode_t>(arguments.number(*mode, 0, 0777, "a mode, as 660 is", 8));
+    how.mode = static_cast<unsigned>(arguments.number(*mode, 0, 0777, "a mode, as 660 is", 8));
   }
   std::string name = path.value;
   if (name[0] == '\0') name[0] = '@';
-  ServerEndpoint endpoint(listen_unix(name, listen_options(arguments, options)));
-  if (mode != nullptr && name[0] != '@' && ::chmod(name.c_str(), bits) != 0) {
-    const int code = errno;
-    throw NetError::from_code(NetPhase::listen, fmt::format("cannot set the mode of {}", name),
-                              code);
-  }
-  return endpoint;
+  return ServerEndpoint(listen_unix(name, how));
 }
 
 int family_of(const EndpointArguments& arguments, std::string_view advice) {

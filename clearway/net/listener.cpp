@@ -4,6 +4,7 @@
 
 #include <fmt/format.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 #include <clearway/base/descriptor.hpp>
 #include <clearway/base/log.hpp>
@@ -19,6 +20,32 @@ bool is_stale(const Address& address) noexcept {
   const Descriptor probe(::socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
   return probe.valid() && ::connect(probe.get(), address.data(), address.size()) != 0 &&
          errno == ECONNREFUSED;
+}
+
+// The file has its mode when it appears: Linux gives it the socket's, less the umask. What that
+// took away is added afterwards.
+Handle listen_with_mode(Driver& driver, Address& address, const ListenOptions& options) {
+  const Descriptor socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+  if (!socket.valid() || ::fchmod(socket.get(), *options.mode) != 0 ||
+      ::bind(socket.get(), address.data(), address.size()) != 0) {
+    return -errno;
+  }
+  Handle handle = no_handle;
+  if (::chmod(address.host().c_str(), *options.mode) != 0 ||
+      ::listen(socket.get(), options.backlog) != 0) {
+    handle = -errno;
+  } else {
+    handle = driver.adopt_listener(socket.get(), address);
+  }
+  if (handle < 0) ::unlink(address.host().c_str());
+  return handle;
+}
+
+Handle listen_once(Driver& driver, Address& address, const ListenOptions& options) {
+  if (options.mode && has_file(address) && !driver.simulated()) {
+    return listen_with_mode(driver, address, options);
+  }
+  return driver.listen(address, options.backlog, options.reuse_port);
 }
 
 std::string advice(const Address& address, int code) {
@@ -101,10 +128,10 @@ void Listener::close() noexcept {
 
 Listener listen(Address address, ListenOptions options) {
   Driver& driver = Loop::current().driver();
-  Handle handle = driver.listen(address, options.backlog, options.reuse_port);
+  Handle handle = listen_once(driver, address, options);
   if (handle == -EADDRINUSE && has_file(address) && !driver.simulated() && is_stale(address)) {
     ::unlink(address.host().c_str());
-    handle = driver.listen(address, options.backlog, options.reuse_port);
+    handle = listen_once(driver, address, options);
   }
   if (handle < 0) {
     const int code = -handle;

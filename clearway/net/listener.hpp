@@ -10,6 +10,7 @@
 
 #include <coroutine>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -89,6 +90,9 @@ struct ListenOptions {
   int backlog = 1024;
   // Lets several loops listen on the same port; the kernel deals connections out (SO_REUSEPORT).
   bool reuse_port = false;
+  // Who may connect to a Unix socket that has a file: its mode (0660), from the first moment on.
+  // Otherwise what the umask leaves.
+  std::optional<unsigned> mode;
 };
 
 // Listens on `host`, an IPv4 or IPv6 literal, "localhost" (127.0.0.1), or "*" (all IPv4 addresses),

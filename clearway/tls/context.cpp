@@ -1,6 +1,11 @@
 #include <clearway/tls/context.hpp>
 
+#include <array>
+
+#include <fmt/format.h>
 #include <openssl/err.h>
+#include <openssl/rand.h>
+#include <openssl/sha.h>
 #include <openssl/ssl.h>
 #include <openssl/x509_vfy.h>
 #include <clearway/tls/certificate.hpp>
@@ -68,6 +73,45 @@ int choose_identity(SSL* ssl, void* server) {
   } catch (const std::exception&) {
     return 0;
   }
+}
+
+using TicketKeys = std::array<unsigned char, 80>;  // a name, a key for HMAC, one for AES
+
+// One set for the process: workers have a context each, and a client that comes back may meet any.
+TicketKeys& ticket_keys() {
+  static TicketKeys keys = [] {
+    TicketKeys fresh;
+    if (RAND_priv_bytes(fresh.data(), fresh.size()) != 1) {
+      throw TlsError(NetPhase::handshake, TlsReason::configuration,
+                     "OpenSSL has no random numbers for the keys of session tickets");
+    }
+    return fresh;
+  }();
+  return keys;
+}
+
+// What a session was agreed on: who the server is, and whom it asked for. It is resumed only where
+// that is the same.
+std::string session_terms(const TlsServerOptions& options) {
+  const TlsIdentity& identity = options.identity;
+  const TlsRoots& roots = options.client_roots;
+  std::string terms(1, static_cast<char>('0' + static_cast<int>(options.client_certificates)));
+  for (const std::string* term : {&identity.certificate_file, &identity.certificate_pem,
+                                  &options.directory, &roots.file, &roots.directory, &roots.pem}) {
+    terms += fmt::format("{}:{}", term->size(), *term);
+  }
+  return terms;
+}
+
+// Clients resume with tickets, which keep no memory here.
+void give_tickets(SSL_CTX* context, const TlsServerOptions& options) {
+  SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);
+  TicketKeys& keys = ticket_keys();
+  SSL_CTX_set_tlsext_ticket_keys(context, keys.data(), keys.size());
+  const std::string terms = session_terms(options);
+  std::array<unsigned char, SHA256_DIGEST_LENGTH> digest;
+  SHA256(reinterpret_cast<const unsigned char*>(terms.data()), terms.size(), digest.data());
+  SSL_CTX_set_session_id_context(context, digest.data(), digest.size());
 }
 
 }  // namespace
@@ -145,10 +189,7 @@ TlsServerCore::TlsServerCore(const TlsServerOptions& options)
                        judge_certificate);
   }
   if (!alpn_.empty()) SSL_CTX_set_alpn_select_cb(context, choose_protocol, this);
-  // Clients resume with tickets, which keep no memory here.
-  SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);
-  constexpr unsigned char name[] = "clearway";
-  SSL_CTX_set_session_id_context(context, name, sizeof name - 1);
+  give_tickets(context, options);
 }
 
 }  // namespace detail

@@ -33,8 +33,8 @@ class TlsClientContext {
   std::shared_ptr<detail::TlsClientCore> core_;
 };
 
-// What the connections of a server share: its certificate, and the keys of the tickets with which
-// clients resume. A handle, as above.
+// What the connections of a server share: its certificate, and whom it asks for one. Clients resume
+// with tickets, at every context of the process that has the same of both. A handle, as above.
 class TlsServerContext {
  public:
   // As above.

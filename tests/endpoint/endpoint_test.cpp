@@ -1,7 +1,9 @@
 // Endpoints of servers and clients that talk to each other, and those that cannot work.
 
+#include <atomic>
 #include <csignal>
 #include <cstdlib>
+#include <thread>
 
 #include <fcntl.h>
 #include <fmt/format.h>
@@ -110,6 +112,31 @@ TEST(EndpointTest, UnixSocketsHaveTheirMode) {
   EXPECT_NE(::access(path.c_str(), F_OK), 0);
   const std::string abstract = fmt::format("@clearway-endpoint-{}", ::getpid());
   EXPECT_THAT(talk("unix:" + abstract, "unix:" + abstract), HasSubstr(" hello"));
+}
+
+// Also with a umask that takes nothing away: somebody looks all the while.
+TEST(EndpointTest, UnixSocketsHaveTheirModeFromTheFirstMoment) {
+  const TemporaryFolder folder;
+  const std::string path = folder.path() + "/socket";
+  std::atomic<bool> done = false;
+  std::atomic<unsigned> seen = 0;
+  std::thread observer([&] {
+    while (!done) {
+      struct stat status{};
+      if (::stat(path.c_str(), &status) == 0) seen |= status.st_mode & 0777U;
+    }
+  });
+  const mode_t before = ::umask(0);
+  run([](std::string where) -> Task<> {
+    for (int count = 0; count < 200; ++count) {
+      const ServerEndpoint endpoint = listen_endpoint("unix:" + where + ":mode=600");
+    }
+    co_return;
+  }(quote_endpoint(path)));
+  ::umask(before);
+  done = true;
+  observer.join();
+  EXPECT_EQ(seen, 0600U);
 }
 
 TEST(EndpointTest, SslTalksToTls) {

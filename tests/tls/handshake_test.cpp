@@ -112,6 +112,34 @@ TEST(TlsHandshake, TheSecondConnectionResumes) {
       seeds);
 }
 
+// The workers of a server have a context each; servers of other terms do not take its sessions.
+TEST(TlsHandshake, ResumesAtAnotherContextOfTheSameTerms) {
+  over_both(
+      []() -> Task<> {
+        const TlsClientContext context = fresh_client();
+        Listener listener = listen("127.0.0.1", 0);
+        TlsServerOptions asking = server_options();
+        asking.client_certificates = ClientCertificates::optional;
+        asking.client_roots.pem = test_root().pem();
+        const TlsServerContext first(server_options());
+        const TlsServerContext second(server_options());
+        const TlsServerContext third(asking);
+        const auto resumes = [&](TlsServerContext server) -> Task<bool> {
+          Pair pair = co_await secured_at(listener, context, server);
+          co_await pair.server.write("x");  // behind the tickets
+          static_cast<void>(co_await pair.client.read_exactly(1));
+          co_return tls_info(pair.client).resumed;
+        };
+        const bool at_first = co_await resumes(first);
+        EXPECT_FALSE(at_first);
+        const bool at_another = co_await resumes(second);
+        EXPECT_TRUE(at_another);
+        const bool at_other_terms = co_await resumes(third);
+        EXPECT_FALSE(at_other_terms);
+      },
+      seeds);
+}
+
 TEST(TlsHandshake, BytesThatCameEarlyAreTheHandshakes) {
   over_both(
       []() -> Task<> {
