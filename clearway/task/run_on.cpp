@@ -41,7 +41,9 @@ void RemoteCall::begin(std::shared_ptr<Return> back) {
     try {
       co_await call.work();
       call.ended_ = true;
-    } catch (const std::exception&) {
+    } catch (const Cancelled&) {
+      throw;
+    } catch (...) {  // carried over to who called
       call.error_ = std::current_exception();
       call.ended_ = true;
     }

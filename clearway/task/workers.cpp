@@ -120,9 +120,9 @@ class Crew {
   void serve(const std::shared_ptr<Seat>& seat, std::size_t index) {
     try {
       run(work(seat, &main_, {.index = index, .count = seats_.size()}));
-    } catch (const std::exception&) {
-      seat->error = std::current_exception();
     } catch (const Cancelled&) {  // as asked
+    } catch (...) {               // thrown again by throw_error()
+      seat->error = std::current_exception();
     }
     home_.post([this, seat] { ended(*seat); });
   }

@@ -59,6 +59,20 @@ TEST(ThreadWorkers, TheFirstErrorEndsAll) {
   EXPECT_EQ(cleaned, 3);
 }
 
+TEST(ThreadWorkers, WhatIsNoStandardExceptionIsAnErrorToo) {
+  const auto main = [](Worker worker) -> Task<> {
+    co_await sleep(1ms);
+    if (worker.index == 1) throw 42;
+    co_await sleep(1000s);
+  };
+  try {
+    run(run_workers(2, main));
+    ADD_FAILURE() << "no error";
+  } catch (int thrown) {
+    EXPECT_EQ(thrown, 42);
+  }
+}
+
 TEST(ThreadWorkers, CancellingReachesThemAll) {
   std::atomic<int> begun = 0;
   std::atomic<int> ended = 0;
@@ -144,6 +158,11 @@ TEST(ThreadRunOn, GivesResultsAndErrors) {
       throw std::runtime_error("not here");
     };
     EXPECT_THROW(co_await run_on(there.handle(), fail), std::runtime_error);
+    const auto fail_oddly = []() -> Task<> {
+      co_await yield();
+      throw 42;
+    };
+    EXPECT_THROW(co_await run_on(there.handle(), fail_oddly), int);
     const auto here = []() -> Task<> { co_await yield(); };
     co_await run_on(LoopHandle::current(), here);
   }(other));
