@@ -18,11 +18,12 @@ Memory::~Memory() {
   if (file_ >= 0) ::close(file_);
 }
 
-// The system call itself: sanitizers would look into what the wrapper reads.
+// The system call itself: sanitizers would look into what the wrapper reads. The last argument goes
+// over the stack, where an int would leave half a word as it is.
 bool Memory::fetch(Address address, char* into) {
   const iovec here{into, page_size};
   const iovec there{reinterpret_cast<void*>(address), page_size};
-  const long got = ::syscall(SYS_process_vm_readv, process_, &here, 1, &there, 1, 0);
+  const long got = ::syscall(SYS_process_vm_readv, process_, &here, 1L, &there, 1L, 0L);
   if (got == static_cast<long>(page_size)) return true;
   failure_ = errno;
   if (failure_ != EPERM && failure_ != ENOSYS) return false;

@@ -29,10 +29,10 @@ using inspect::TaskView;
 
 // The lines of this file that the tree names.
 struct Lines {
-  unsigned leaf = 0;
-  unsigned middle = 0;
-  unsigned start = 0;
-  unsigned gather = 0;
+  std::atomic<unsigned> leaf = 0;
+  std::atomic<unsigned> middle = 0;
+  std::atomic<unsigned> start = 0;
+  std::atomic<unsigned> gather = 0;
 };
 Lines lines;
 

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <atomic>
 #include <condition_variable>
+#include <deque>
 #include <functional>
 #include <mutex>
 #include <random>
@@ -57,6 +58,12 @@ struct Reports {
   }
 };
 Reports* reports = nullptr;
+
+// Kept for good: whoever reported may not have left take() yet when the test has ended.
+Reports& more_reports() {
+  static std::deque<Reports> all;
+  return all.emplace_back();
+}
 
 class WatchdogTest : public ::testing::Test {
  protected:
@@ -116,7 +123,7 @@ class WatchdogTest : public ::testing::Test {
     EXPECT_TRUE(found) << inspect::to_text(report);
   }
 
-  Reports reports_;
+  Reports& reports_ = more_reports();
   std::uint64_t reports_before_ = 0;
   inspect::WatchOptions before_;
 };
