@@ -9,6 +9,7 @@
 #include <clearway/fiber/lane.hpp>
 #include <clearway/fiber/locks.hpp>
 #include <clearway/fiber/pool.hpp>
+#include <clearway/fiber/wait.hpp>
 #include <clearway/task/trace.hpp>
 
 namespace clearway::detail {
@@ -34,11 +35,12 @@ FiberCounts fiber_counts() noexcept {
   return pool == nullptr ? FiberCounts() : pool->counts();
 }
 
-Fiber* Fiber::current() noexcept { return this_fiber_thread.current; }
-Fiber* Fiber::entered() noexcept { return this_fiber_thread.entered; }
+const Fiber* Fiber::of_stack(const char* address) noexcept {
+  const FiberPool* const pool = this_fiber_thread.pool;
+  return pool == nullptr ? nullptr : pool->of_stack(address);
+}
 
-Fiber& Fiber::current_for(const char* function) {
-  if (Fiber* fiber = this_fiber_thread.current) return *fiber;
+void Fiber::explain_none(const char* function) {
   const std::string name = function;
   if (running_frame() != nullptr) {
     throw UsageError(name +
@@ -59,7 +61,6 @@ Fiber& Fiber::current_for(const char* function) {
 [[gnu::always_inline]] inline void Fiber::enter() noexcept {
   ExceptionGlobals& globals = *this_fiber_thread.exceptions;
   exceptions_.swap(globals);
-  Fiber* const entered = std::exchange(this_fiber_thread.entered, this);
 
   sanitizer::Side side;
   const void* stack = nullptr;
@@ -72,21 +73,7 @@ Fiber& Fiber::current_for(const char* function) {
   if (float_control_.differs(resumer_float_control_)) resumer_float_control_.restore();
   side.arrived(stack, size);
 
-  this_fiber_thread.entered = entered;
   exceptions_.swap(globals);
-}
-
-[[gnu::always_inline]] inline void Fiber::leave_stack() noexcept {
-  side_.leaving(resumer_stack_, resumer_stack_size_);
-  resumer_identity_.switch_to();
-  float_control_.save();
-  switch_stack(context, nullptr);
-  side_.arrived(resumer_stack_, resumer_stack_size_);
-}
-
-[[gnu::always_inline]] inline void Fiber::switch_away() noexcept {
-  leave_stack();
-  if (float_control_.differs(resumer_float_control_)) float_control_.restore();
 }
 
 // The far end of the stack: what runs on the fiber, one body after the other. Each begins with the
@@ -106,6 +93,7 @@ struct Fiber::Entry {
 };
 
 Fiber::Fiber(char* stack) : stack_(stack), identity_(sanitizer::Identity::make()) {
+  frame_.promise.parent = ParentLink(*this);
   frame_.destroy = destroy_frame;
   frame_.owner = this;
   context = make_context<Entry::run>(this, StackPool::size);
@@ -114,77 +102,105 @@ Fiber::Fiber(char* stack) : stack_(stack), identity_(sanitizer::Identity::make()
 // Nobody waits for it any more.
 [[gnu::noinline]] void Fiber::end() noexcept {
   Loop* const loop = Loop::current_or_null();
-  if (std::exchange(deferred_, false)) {
+  if (std::exchange(state_.deferred, false)) {
     if (loop != nullptr) loop->service<FiberLane>().remove(*this);
     frame_.resume = nullptr;
     return;
   }
-  abandoned_ = true;
+  state_.abandoned = true;
   void* const running = loop == nullptr ? nullptr : std::exchange(loop->running, &promise());
   enter();
   if (loop != nullptr) loop->running = running;
-  if (!finished()) lost_ = true;
-  if (lost_ && this_fiber_thread.pool != nullptr) this_fiber_thread.pool->lose();
+  if (!finished()) state_.lost = true;
+  if (state_.lost && this_fiber_thread.pool != nullptr) this_fiber_thread.pool->lose();
+}
+
+[[gnu::always_inline]] inline void Fiber::give_back() noexcept {
+  if (storage_.capacity() > 0) [[unlikely]]
+    std::vector<char>().swap(storage_);
+  if (FiberPool* const pool = this_fiber_thread.pool) pool->release(*this);
 }
 
 void Fiber::release() noexcept {
   if (!finished()) end();
-  if (lost_) return;
-  if (storage_.capacity() > 0) std::vector<char>().swap(storage_);
-  if (this_fiber_thread.pool != nullptr) this_fiber_thread.pool->release(*this);
+  if (!state_.lost) give_back();
 }
 
 [[gnu::always_inline]] inline void Fiber::prepare(PromiseBase& parent, Body body,
                                                   void* argument) noexcept {
-  parent_ = &parent;
   outer = ParentLink(parent);
   body_ = body;
   argument_ = argument;
-  interrupted_ = false;
-  interruptions_ = 0;
-  abandoned_ = false;
+  state_ = {};
   locks_.clear();
   frame_.resume = resume_frame;
-  frame_.promise.parent = ParentLink(*this);
   frame_.promise.scope = parent.scope;
   frame_.promise.origin = parent.origin;
   frame_.promise.awaiting = parent.awaiting;
 }
 
-Fiber& Fiber::start(PromiseBase& parent, Body body, void* argument) {
-  Loop& loop = *Loop::current_or_null();
-  FiberLane* lane = nullptr;
-  if (FiberLane::crowded(loop)) [[unlikely]] {
-    lane = &loop.service<FiberLane>();
-  }
+[[gnu::always_inline]] inline Fiber& Fiber::acquire() {
   FiberPool* const pool = this_fiber_thread.pool;
-  Fiber& fiber = (pool != nullptr ? *pool : make_pool()).acquire();
+  return (pool != nullptr ? *pool : make_pool()).acquire();
+}
+
+Fiber::Started Fiber::start(PromiseBase& parent, Body body, void* argument) {
+  Loop& loop = *Loop::current_or_null();
+  if (FiberLane::crowded(loop)) [[unlikely]]
+    return start_later(parent, body, argument);
+  Fiber& fiber = acquire();
   fiber.prepare(parent, body, argument);
-  if (lane != nullptr) [[unlikely]] {
-    fiber.deferred_ = true;
-    lane->push(fiber);
-    return fiber;
-  }
   void* const before = std::exchange(loop.running, &fiber.frame_.promise);
   fiber.enter();
   loop.running = before;
-  return fiber;
+  if (!fiber.finished()) return {.fiber = &fiber, .interrupted = false};
+  const bool interrupted = fiber.interrupted();
+  fiber.give_back();
+  return {.fiber = nullptr, .interrupted = interrupted};
+}
+
+[[gnu::noinline]] Fiber::Started Fiber::start_later(PromiseBase& parent, Body body,
+                                                    void* argument) {
+  auto& lane = Loop::current().service<FiberLane>();
+  Fiber& fiber = acquire();
+  fiber.prepare(parent, body, argument);
+  fiber.state_.deferred = true;
+  lane.push(fiber);
+  return {.fiber = &fiber, .interrupted = false};
 }
 
 void Fiber::resume_frame(void* frame) {
   Fiber& fiber = *static_cast<Frame*>(frame)->owner;
-  fiber.deferred_ = false;
+  fiber.state_.deferred = false;
   fiber.enter();
 }
 
-void Fiber::leave() noexcept {
-  const int code = errno;
-  switch_away();
-  errno = code;
+void Fiber::leave() noexcept { leave_here(); }
+
+void Fiber::wait_for_child() { wait(); }
+
+void Fiber::leave_with_locks() noexcept {
+  const HeldLocks held(*this, "fiber::await");
+  leave();
+}
+
+// What it does now may take as long as what others do after a blocking call.
+void Fiber::give_way() {
+  if (!FiberLane::crowded(*Loop::current_or_null())) return;
+  FiberWait(*this, "fiber::await").yield();
+  if (abandoned()) refuse();
+}
+
+void Fiber::refuse() { throw Cancelled(); }
+
+void Fiber::note_failed_await() noexcept {
+  promise().error = std::current_exception();
+  note_error(promise());
+  promise().error = nullptr;
 }
 
 void Fiber::give_up() noexcept {
-  lost_ = true;
+  state_.lost = true;
   log::write(log::Level::error, "fiber",
              "a fiber whose loop has failed goes on although every call of it is refused: its "
              "stack is given up");
@@ -196,21 +212,7 @@ void* Fiber::storage(std::size_t size) {
   return storage_.data();
 }
 
-PromiseBase* Fiber::finished(PromiseBase&) noexcept { return parent_; }
+PromiseBase* Fiber::finished(PromiseBase&) noexcept { return outer.frame(); }
 const char* Fiber::task_name(const PromiseBase&) const noexcept { return "fiber"; }
-
-OnBehalf::OnBehalf(Fiber& fiber) noexcept : fiber_(fiber) { this_fiber_thread.current = nullptr; }
-OnBehalf::~OnBehalf() { this_fiber_thread.current = &fiber_; }
-
-void await_on_fiber(Fiber& fiber, PromiseBase& child) {
-  const OnBehalf on_behalf(fiber);
-  child.parent = ParentLink(fiber.promise());
-  child.scope = fiber.promise().scope;
-  if (fiber.abandoned()) throw Cancelled();
-  if (start_inline(child)) return;
-  const HeldLocks held(fiber, "fiber::await");
-  fiber.leave();
-  if (fiber.abandoned()) throw Cancelled();
-}
 
 }  // namespace clearway::detail

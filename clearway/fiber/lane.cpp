@@ -1,5 +1,7 @@
 #include <clearway/fiber/lane.hpp>
 
+#include <utility>
+
 namespace clearway::detail {
 
 FiberLane::~FiberLane() {
@@ -40,6 +42,11 @@ bool FiberLane::share_is_over(Loop& loop) noexcept {
 }
 
 void FiberLane::run() {
+  if (!std::exchange(let_others_pass_, true)) {
+    loop_.ready(*this);
+    return;
+  }
+  let_others_pass_ = false;
   FiberThread& thread = this_fiber_thread;
   while (first_ != nullptr && !share_is_over(loop_)) {
     Fiber& fiber = *first_;

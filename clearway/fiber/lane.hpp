@@ -45,6 +45,9 @@ class FiberLane final : public LoopService, private Ready {
   Fiber* first_ = nullptr;
   Fiber* last_ = nullptr;
   bool queued_ = false;
+  // Tasks whose timers are due stand behind us in the ready queue when fibers were left over from
+  // the turn before: all that is there goes first, once.
+  bool let_others_pass_ = false;
 };
 
 }  // namespace clearway::detail

@@ -4,12 +4,14 @@
 #include <algorithm>
 #include <cfenv>
 #include <memory>
+#include <ranges>
 #include <vector>
 
 #include <gmock/gmock.h>
 #include <clearway/fiber/fiber.hpp>
 #include <clearway/fiber/lane.hpp>
 #include <clearway/task/gather.hpp>
+#include <clearway/task/sleep.hpp>
 #include <clearway/task/sync.hpp>
 #include <clearway/task/task_group.hpp>
 #include <tests/support/worlds.hpp>
@@ -18,6 +20,7 @@ namespace clearway {
 namespace {
 
 using detail::FiberLane;
+using namespace std::chrono_literals;
 
 std::uint64_t turn() { return Loop::current().record().sequence.load(); }
 
@@ -43,6 +46,50 @@ TEST(FiberLane, FibersThatTakeLongBeginInTurnsOfTheirOwn) {
     EXPECT_EQ(turns.size(), 5U);
     EXPECT_TRUE(std::is_sorted(turns.begin(), turns.end()));
     EXPECT_EQ(std::unique(turns.begin(), turns.end()), turns.end()) << "two in one turn";
+  });
+}
+
+// They all become ready in one turn.
+TEST(FiberLane, FibersThatTakeLongAfterAnAwaitGoOnInTurnsOfTheirOwn) {
+  tests::on_real_drivers([]() -> Task<> {
+    std::vector<std::uint64_t> turns;
+    const auto body = [&] {
+      fiber::await(yield());
+      turns.push_back(turn());
+      take_the_share_of_a_turn();
+      fiber::await(yield());
+    };
+    const auto child = [&](int) { return fiber::run(body); };
+    co_await gather(std::views::iota(0, 5), child);
+    EXPECT_EQ(turns.size(), 5U);
+    EXPECT_TRUE(std::is_sorted(turns.begin(), turns.end()));
+    EXPECT_EQ(std::unique(turns.begin(), turns.end()), turns.end()) << "two in one turn";
+  });
+}
+
+// Fibers that are left over from the turn before are not resumed before what the timers wake.
+TEST(FiberLane, ATimerThatIsDueWaitsForOneFiberAtMost) {
+  tests::on_real_drivers([]() -> Task<> {
+    constexpr int fibers = 6;
+    int done = 0;
+    std::vector<int> between;
+    const auto body = [&] {
+      fiber::await(yield());
+      const Instant end = after(loop_time(), 5ms);
+      while (Loop::current().now() < end) take_the_share_of_a_turn();
+      ++done;
+    };
+    const auto tick = [&]() -> Task<> {
+      for (int before = 0; done < fibers;) {
+        co_await sleep(1ms);
+        between.push_back(done - before);
+        before = done;
+      }
+    };
+    const auto child = [&](int) { return fiber::run(body); };
+    co_await gather(tick(), gather(std::views::iota(0, fibers), child));
+    EXPECT_THAT(between, testing::Each(testing::Le(1)));
+    EXPECT_GE(between.size(), 6U);
   });
 }
 
