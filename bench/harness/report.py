@@ -11,7 +11,8 @@ from .peers import BENCH, PYTHON
 
 PAGE = BENCH.parent / "docs/benchmarks.md"
 TITLES = {"server": "HTTP servers", "client": "HTTP clients", "primitives": "Tasks", "tls": "TLS",
-          "udp": "Datagrams", "drivers": "epoll beside io_uring", "fibers": "Fibers"}
+          "udp": "Datagrams", "drivers": "epoll beside io_uring", "fibers": "Fibers",
+          "libraries": "Blocking libraries"}
 OPENING = """# Benchmarks
 
 Written by `./dev bench` (`bench/run`): do not edit, run it. Every part says when, where and with

@@ -1,19 +1,26 @@
 #pragma once
 
-// One blocking call of a real library, made many times at once on the fibers of one thread, beside
-// a task that ticks every 10 ms. Prints one line of JSON.
+// One blocking call of a real library, made many times at once, beside something that ticks every
+// 10 ms. Prints one line of JSON.
+//
+// A program's last two arguments are COUNT and, unless it is "fibers" (all of them on one thread,
+// beside a task), what they are compared with: "threads", one for each call.
 
 #include <algorithm>
+#include <atomic>
 #include <cstdio>
 #include <cstdlib>
+#include <ctime>
 #include <exception>
 #include <functional>
+#include <mutex>
+#include <ranges>
 #include <stdexcept>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include <fmt/format.h>
-#include <sched.h>
 #include <clearway/clearway.hpp>
 
 namespace libraries {
@@ -24,64 +31,130 @@ using clearway::loop_time;
 using clearway::Task;
 using namespace std::chrono_literals;
 
+using Call = std::function<void(int)>;
+
 struct Figures {
+  Duration elapsed{};
   Duration slowest{};
   Duration widest_gap{};
+  Duration processor{};  // of the whole program
   int ticks = 0;
   int failures = 0;
   std::string first_failure;
 };
 
 inline double seconds(Duration length) { return std::chrono::duration<double>(length).count(); }
+inline Duration read_clock(clockid_t clock) {
+  timespec time{};
+  ::clock_gettime(clock, &time);
+  return std::chrono::seconds(time.tv_sec) + std::chrono::nanoseconds(time.tv_nsec);
+}
+inline Duration present() { return read_clock(CLOCK_MONOTONIC); }
+
+// Ends a call that has gone wrong.
+[[noreturn]] inline void fail(const std::string& what) { throw std::runtime_error(what); }
+
+inline int report(int count, const Figures& figures, const std::string& how) {
+  fmt::print(
+      "{{\"calls\": {}, \"elapsed\": {:.4f}, \"slowest\": {:.4f}, \"ticks\": {}, "
+      "\"widest_gap\": {:.4f}, \"processor\": {:.4f}, \"failures\": {}, \"first_failure\": \"{}\", "
+      "\"how\": \"{}\"}}\n",
+      count, seconds(figures.elapsed), seconds(figures.slowest), figures.ticks,
+      seconds(figures.widest_gap), seconds(figures.processor), figures.failures,
+      figures.first_failure, how);
+  return 0;
+}
+
+// Makes one call, and adds what came of it.
+inline void make(const Call& call, int number, Figures& figures) {
+  const Duration start = present();
+  std::string failure;
+  try {
+    call(number);
+  } catch (const std::exception& error) {
+    failure = error.what();
+  }
+  static std::mutex order;
+  const std::lock_guard guard(order);
+  figures.slowest = std::max(figures.slowest, present() - start);
+  if (!failure.empty() && figures.failures++ == 0) figures.first_failure = failure;
+}
+
+inline void note_tick(Figures& figures, Duration& before) {
+  const Duration now = present();
+  figures.widest_gap = std::max(figures.widest_gap, now - before);
+  ++figures.ticks;
+  before = now;
+}
 
 inline Task<> tick(Figures& figures) {
-  Instant before = loop_time();
+  Duration before = present();
   for (;;) {
     co_await clearway::sleep(10ms);
-    const Instant now = loop_time();
-    figures.widest_gap = std::max(figures.widest_gap, now - before);
-    ++figures.ticks;
-    before = now;
+    note_tick(figures, before);
   }
 }
 
-inline Task<> call_all(int count, std::function<void(int)> call, Figures& figures) {
+inline Task<> call_all(int count, Call& call, Figures& figures) {
   const auto body = [&](int number) {
-    clearway::fiber::await(
-        clearway::yield());  // all begin in the ready queue, as calls of a real program do
-    const Instant start = loop_time();
-    try {
-      call(number);
-    } catch (const std::exception& error) {
-      if (figures.failures++ == 0) figures.first_failure = error.what();
-    }
-    figures.slowest = std::max(figures.slowest, loop_time() - start);
+    // All begin in the ready queue, as calls of a real program do.
+    clearway::fiber::await(clearway::yield());
+    make(call, number, figures);
   };
   const auto on_fiber = [&](int number) { return clearway::fiber::run(body, number); };
   const auto range = std::views::iota(0, count);
   co_await clearway::gather(range, on_fiber);
 }
 
-inline Task<> measure(int count, std::function<void(int)> call) {
+inline Task<> on_fibers(int count, Call& call, Figures& figures, std::string& driver) {
+  driver = clearway::Loop::current().driver().name();
+  co_await clearway::race(tick(figures), call_all(count, call, figures));
+}
+
+inline void in_threads(int count, const Call& call, Figures& figures) {
+  std::atomic<int> left = count;
+  std::vector<std::thread> threads;
+  for (int number = 0; number < count; ++number) {
+    threads.emplace_back([&, number] {
+      make(call, number, figures);
+      --left;
+    });
+  }
+  Duration before = present();
+  while (left > 0) {
+    std::this_thread::sleep_for(10ms);
+    note_tick(figures, before);
+  }
+  for (std::thread& thread : threads) thread.join();
+}
+
+// Takes the time and the processor's.
+template <class Work>
+Figures measure(Work work) {
   Figures figures;
-  const Instant start = loop_time();
-  co_await clearway::race(tick(figures), call_all(count, std::move(call), figures));
-  const Duration elapsed = loop_time() - start;
-  fmt::print(
-      "{{\"calls\": {}, \"elapsed\": {:.4f}, \"slowest\": {:.4f}, \"ticks\": {}, "
-      "\"widest_gap\": {:.4f}, \"failures\": {}, \"first_failure\": \"{}\", \"driver\": \"{}\"}}\n",
-      count, seconds(elapsed), seconds(figures.slowest), figures.ticks, seconds(figures.widest_gap),
-      figures.failures, figures.first_failure, clearway::Loop::current().driver().name());
+  const Duration start = present();
+  const Duration processor = read_clock(CLOCK_PROCESS_CPUTIME_ID);
+  work(figures);
+  figures.elapsed = present() - start;
+  figures.processor = read_clock(CLOCK_PROCESS_CPUTIME_ID) - processor;
+  return figures;
 }
 
-// The body of main(). `call` throws when the library says that it has failed.
-inline int run_calls(int count, const std::function<void(int)>& call) {
-  if (!clearway::fiber::hooks_in_force()) return 2;
-  const auto amain = [&]() -> Task<> { co_await measure(count, call); };
-  return clearway::run_main(amain());
+// The body of main(); `rest` are its last arguments. `call` throws when the library says that it
+// has failed.
+inline int run_calls(char** rest, Call call) {
+  if (rest[0] == nullptr || !clearway::fiber::hooks_in_force()) return 2;
+  const int count = std::atoi(rest[0]);
+  if (rest[1] != nullptr && std::string(rest[1]) == "threads") {
+    return report(count, measure([&](Figures& all) { in_threads(count, call, all); }), "threads");
+  }
+  std::string driver;
+  int status = 0;
+  const Figures figures = measure([&](Figures& all) {
+    const auto amain = [&]() -> Task<> { co_await on_fibers(count, call, all, driver); };
+    status = clearway::run_main(amain());
+  });
+  return status != 0 ? status : report(count, figures, "fibers, " + driver);
 }
-
-// Ends a call that has gone wrong.
-[[noreturn]] inline void fail(const std::string& what) { throw std::runtime_error(what); }
 
 }  // namespace libraries

@@ -1,5 +1,5 @@
-// hiredis UNIX_SOCKET COUNT: BLPOP on a list of its own that stays empty, for a second. Every tenth
-// waits for the socket's own timeout of 0.3 s instead.
+// hiredis UNIX_SOCKET COUNT [threads]: BLPOP on a list of its own that stays empty, for a second.
+// Every tenth waits for the socket's own timeout of 0.3 s instead.
 
 #include <cerrno>
 #include <memory>
@@ -29,7 +29,7 @@ void pop(const std::string& path, int number) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  if (argc != 3) return 1;
+  if (argc < 3) return 1;
   const std::string path = argv[1];
-  return libraries::run_calls(std::atoi(argv[2]), [&](int number) { pop(path, number); });
+  return libraries::run_calls(argv + 2, [&](int number) { pop(path, number); });
 }

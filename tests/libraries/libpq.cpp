@@ -1,4 +1,4 @@
-// libpq CONNECTION_STRING COUNT: connects and asks the server to sleep for 0.3 s.
+// libpq CONNECTION_STRING COUNT [threads]: connects and asks the server to sleep for 0.3 s.
 
 #include <memory>
 
@@ -25,7 +25,7 @@ void query(const std::string& where) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  if (argc != 3) return 1;
+  if (argc < 3) return 1;
   const std::string where = argv[1];
-  return libraries::run_calls(std::atoi(argv[2]), [&](int) { query(where); });
+  return libraries::run_calls(argv + 2, [&](int) { query(where); });
 }

@@ -1,5 +1,5 @@
-// sqlite FILE COUNT: writers that wait for one another, each with a connection of its own, each
-// holding the lock for a while.
+// sqlite FILE COUNT [threads]: writers that wait for one another, each with a connection of its
+// own, each holding the lock for a while.
 
 #include <memory>
 
@@ -41,14 +41,16 @@ int count_rows(const std::string& path) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  if (argc != 3) return 1;
+  if (argc < 3) return 1;
   const std::string path = argv[1];
   const int count = std::atoi(argv[2]);
   sqlite3* database = nullptr;
   if (sqlite3_open(path.c_str(), &database) != SQLITE_OK) return 1;
-  sqlite3_exec(database, "pragma journal_mode = wal; create table numbers (number)", nullptr,
-               nullptr, nullptr);
+  sqlite3_exec(
+      database,
+      "pragma journal_mode = wal; drop table if exists numbers; create table numbers (number)",
+      nullptr, nullptr, nullptr);
   sqlite3_close(database);
-  const int status = libraries::run_calls(count, [&](int) { write_row(path, 2'000); });
+  const int status = libraries::run_calls(argv + 2, [&](int) { write_row(path, 2'000); });
   return status != 0 ? status : count_rows(path) == count ? 0 : 3;
 }
