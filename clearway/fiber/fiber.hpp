@@ -41,11 +41,13 @@ class FiberAwaiter {
   bool await_ready() const noexcept { return false; }
   template <class P>
   bool await_suspend(std::coroutine_handle<P> parent) {
-    fiber_ = &Fiber::start(parent.promise(), run_call, &call_);
-    return !fiber_->finished();
+    const Fiber::Started started = Fiber::start(parent.promise(), run_call, &call_);
+    fiber_ = started.fiber;
+    interrupted_ = started.interrupted;
+    return fiber_ != nullptr;
   }
   typename Call::T await_resume() {
-    if (fiber_->interrupted()) throw Cancelled();
+    if (fiber_ != nullptr ? fiber_->interrupted() : interrupted_) throw Cancelled();
     return call_.take();
   }
 
@@ -54,6 +56,7 @@ class FiberAwaiter {
 
   Call call_;
   Fiber* fiber_ = nullptr;
+  bool interrupted_ = false;
 };
 
 // Without room for a result: to move that as well, empty as it is, would cost as much as the
@@ -78,6 +81,26 @@ class [[nodiscard("co_await it")]] RunOnFiber {
   std::tuple<Args...> arguments_;
 };
 
+// Awaiting one of these is one wait, which a fiber can do itself: a frame between them would only
+// pass its result on.
+template <class A>
+concept SingleWait =
+    Description<A> && std::derived_from<decltype(std::declval<A>().operator co_await()), Waiter>;
+
+template <class A>
+[[gnu::always_inline]] inline await_result_t<A> wait_on_fiber(Fiber& fiber, A& description) {
+  const OnBehalf on_behalf(fiber);
+  if (fiber.abandoned()) throw Cancelled();
+  auto awaiter = std::move(description).operator co_await();
+  try {
+    if (!awaiter.await_ready() && awaiter.await_suspend(fiber.handle())) fiber.wait();
+    return awaiter.await_resume();
+  } catch (const std::exception&) {
+    fiber.note_failed_await();
+    throw;
+  }
+}
+
 }  // namespace detail
 
 namespace fiber {
@@ -100,13 +123,19 @@ auto run(F&& function, Args&&... args) {
 // On a fiber: waits for `awaitable`, a task or anything else that can be awaited, while the loop
 // goes on, and gives its result; throws what it throws, and Cancelled when the fiber is cancelled.
 // Throws UsageError when it is not called on a fiber.
+//
+// (Inlined into its caller: see Fiber::wait.)
 template <Awaitable A>
-await_result_t<A> await(A awaitable, Site site = Site::current()) {
+[[gnu::always_inline]] inline await_result_t<A> await(A awaitable, Site site = Site::current()) {
   clearway::detail::Fiber& current = clearway::detail::Fiber::current_for("fiber::await");
-  auto frame = clearway::detail::take_frame(awaitable);
   current.promise().awaiting = site;
-  clearway::detail::await_on_fiber(current, frame.promise());
-  return frame.promise().take();
+  if constexpr (clearway::detail::SingleWait<A>) {
+    return clearway::detail::wait_on_fiber(current, awaitable);
+  } else {
+    auto frame = clearway::detail::take_frame(awaitable);
+    clearway::detail::await_on_fiber(current, frame.promise());
+    return frame.promise().take();
+  }
 }
 
 // The fiber that this thread runs on, or not.

@@ -7,6 +7,7 @@
 
 #include <sys/mman.h>
 #include <sys/syscall.h>
+#include <ucontext.h>
 #include <unistd.h>
 #include <clearway/fiber/core.hpp>
 
@@ -63,10 +64,24 @@ void say_overflow(const Fiber& fiber) noexcept {
   }
 }
 
+// Where the thread stood when the signal came; null on processors that we do not know.
+const char* stack_pointer(const void* machine) noexcept {
+  [[maybe_unused]] const auto& registers = static_cast<const ucontext_t*>(machine)->uc_mcontext;
+#if defined(__x86_64__)
+  return reinterpret_cast<const char*>(registers.gregs[REG_RSP]);
+#elif defined(__aarch64__)
+  return reinterpret_cast<const char*>(registers.sp);
+#else
+  return nullptr;
+#endif
+}
+
 // Then as if we had not been there: the fault happens again under the default action.
 void handle(int number, siginfo_t* information, void* machine) {
-  const Fiber* fiber = Fiber::entered();
   const auto* address = static_cast<const char*>(information->si_addr);
+  const char* const stands = stack_pointer(machine);
+  // Whoever reads past its array on another stack may hit a guard as well.
+  const Fiber* fiber = Fiber::of_stack(stands == nullptr ? address : stands);
   if (fiber != nullptr && address >= fiber->stack() &&
       address < fiber->stack() + StackPool::guard_size) {
     say_overflow(*fiber);

@@ -1,6 +1,6 @@
 #include <clearway/fiber/pool.hpp>
 
-#include <memory>
+#include <cerrno>
 #include <new>
 
 #include <cxxabi.h>
@@ -13,6 +13,7 @@ constinit thread_local FiberThread this_fiber_thread;
 
 FiberPool::FiberPool() {
   this_fiber_thread.exceptions = reinterpret_cast<ExceptionGlobals*>(abi::__cxa_get_globals());
+  this_fiber_thread.error_number = &errno;
   watch_for_overflow();
   attach_hooks();
 }
@@ -20,31 +21,50 @@ FiberPool::FiberPool() {
 // Fibers that are not idle hold their stacks' memory on: the pool ends with its thread, and whoever
 // left them there has ended before.
 FiberPool::~FiberPool() {
-  if (counts_.idle != counts_.made) stacks_.keep();
-  while (idle_ != nullptr) {
-    Fiber& fiber = *idle_;
-    idle_ = fiber.next_idle_;
-    fiber.~Fiber();
-  }
+  if (warm_count_ + cold_count_ != stacks_.count()) stacks_.keep();
+  destroy(warm_);
+  destroy(cold_);
   this_fiber_thread.pool = nullptr;
   unwatch_for_overflow();
 }
 
-// The record stands at the high end of its own stack, so that a fiber that waits takes one page.
-Fiber& FiberPool::make() {
-  char* const stack = stacks_.make();
-  constexpr std::size_t record = (sizeof(Fiber) + 63) / 64 * 64;
-  auto* const place = stack + StackPool::size - record;
-  Fiber* const fiber = ::new (static_cast<void*>(place)) Fiber(stack);
-  ++counts_.made;
-  return *fiber;
+void FiberPool::destroy(Fiber* first) noexcept {
+  while (first != nullptr) {
+    Fiber& fiber = *first;
+    first = fiber.next_idle_;
+    fiber.~Fiber();
+  }
 }
 
-void FiberPool::release(Fiber& fiber) noexcept {
-  if (counts_.idle >= warm) StackPool::trim(fiber.stack_, static_cast<char*>(fiber.context));
-  fiber.next_idle_ = idle_;
-  idle_ = &fiber;
-  ++counts_.idle;
+// The record stands at the high end of its own stack, so that a fiber that waits takes one page.
+void* FiberPool::record_of(char* stack) noexcept {
+  constexpr std::size_t record = (sizeof(Fiber) + 63) / 64 * 64;
+  return stack + StackPool::size - record;
+}
+
+const Fiber* FiberPool::of_stack(const char* address) const noexcept {
+  char* const stack = stacks_.containing(address);
+  return stack == nullptr ? nullptr : std::launder(static_cast<const Fiber*>(record_of(stack)));
+}
+
+Fiber& FiberPool::make() {
+  char* const stack = stacks_.make();
+  return *::new (record_of(stack)) Fiber(stack);
+}
+
+Fiber& FiberPool::acquire_cold() {
+  if (cold_ == nullptr) return make();
+  Fiber& fiber = *cold_;
+  cold_ = fiber.next_idle_;
+  --cold_count_;
+  return fiber;
+}
+
+void FiberPool::release_cold(Fiber& fiber) noexcept {
+  StackPool::trim(fiber.stack_, static_cast<char*>(fiber.context));
+  fiber.next_idle_ = cold_;
+  cold_ = &fiber;
+  ++cold_count_;
 }
 
 }  // namespace clearway::detail

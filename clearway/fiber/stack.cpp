@@ -1,6 +1,7 @@
 #include <clearway/fiber/stack.hpp>
 
 #include <cerrno>
+#include <functional>
 
 #include <fmt/format.h>
 #include <sys/mman.h>
@@ -61,6 +62,16 @@ void StackPool::guard(char* bottom) const {
                   "-w vm.max_map_count=1000000), or use Linux 6.13 or newer, where guards are free",
                   count_),
       errno);
+}
+
+char* StackPool::containing(const char* address) const noexcept {
+  for (std::size_t index = 0; index < slabs_.size(); ++index) {
+    char* const slab = slabs_[index];
+    if (std::less<>()(address, slab)) continue;
+    const auto number = static_cast<std::size_t>(address - slab) / size;
+    if (number < per_slab && index * per_slab + number < count_) return slab + number * size;
+  }
+  return nullptr;
 }
 
 void StackPool::trim(char* bottom, char* used) noexcept {

@@ -29,6 +29,8 @@ class StackPool {
   void keep() noexcept { keep_ = true; }
   // How many were made.
   [[nodiscard]] std::size_t count() const noexcept { return count_; }
+  // The low end of the stack that `address` is in; null when it is in none. For signal handlers.
+  [[nodiscard]] char* containing(const char* address) const noexcept;
   // Gives memory below `used`, an address within the stack, back to the kernel.
   static void trim(char* bottom, char* used) noexcept;
 
