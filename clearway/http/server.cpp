@@ -11,7 +11,8 @@ namespace {
 
 EndpointOptions endpoint_options(const ServerOptions& options) {
   EndpointOptions how;
-  how.listen = {.backlog = options.backlog, .reuse_port = options.reuse_port};
+  how.listen.backlog = options.backlog;
+  how.listen.reuse_port = options.reuse_port;
   how.alpn = {"http/1.1", "http/1.0"};
   return how;
 }

@@ -50,7 +50,7 @@ void ServerConnection::take_greeting() {
   greeting_.reset();
   if (core_.tls() != nullptr) {
     secure();
-    static_cast<clearway::detail::TlsTransport&>(*transport_).engine().feed(rest);
+    static_cast<clearway::detail::TlsTransport&>(*transport_).engine().arrived(rest);
     return receive();
   }
   if (rest.empty()) return receive();

@@ -173,7 +173,14 @@ bool SimulatedDriver::attempt_receive(Operation& operation, Socket& socket) {
   socket.unread.erase(0, count);
   bytes_received_ += count;
   operation.result = static_cast<std::int64_t>(count);
-  if (Socket* peer = find(socket.peer)) progress(*peer);  // there is room again
+  const Socket* const peer = find(socket.peer);
+  if (peer != nullptr && !peer->waiting.empty()) {
+    // There is room again. Others hear of it later: whoever receives into shared memory takes what
+    // came before anything else completes.
+    at(now_, [this, handle = socket.peer] {
+      if (Socket* sender = find(handle)) progress(*sender);
+    });
+  }
   return true;
 }
 

@@ -92,7 +92,7 @@ struct ListenOptions {
   bool reuse_port = false;
   // Who may connect to a Unix socket that has a file: its mode (0660), from the first moment on.
   // Otherwise what the umask leaves.
-  std::optional<unsigned> mode;
+  std::optional<unsigned> mode = std::nullopt;
 };
 
 // Listens on `host`, an IPv4 or IPv6 literal, "localhost" (127.0.0.1), or "*" (all IPv4 addresses),

@@ -112,42 +112,22 @@ TlsEngine::~TlsEngine() {
   if (ssl_ != nullptr) SSL_set_shutdown(ssl_.get(), SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
 }
 
-std::span<char> TlsEngine::room() {
+void TlsEngine::arrived(std::string_view ciphertext) {
   assert(begin_ == end_);
-  if (capacity_ != wanted_) {
-    input_.reset();
-    input_.reset(new char[wanted_]);
-    capacity_ = wanted_;
-  }
-  return {input_.get(), capacity_};
-}
-
-// Much at once lets expect more of it; the wait after a little costs little memory.
-void TlsEngine::arrived(std::size_t count) noexcept {
-  begin_ = 0;
-  end_ = count;
-  if (count == capacity_) {
-    wanted_ = large;
-  } else if (count <= small) {
-    wanted_ = small;
-  }
-  if (first_.size() < 16 && !established_) {
-    first_.append(input_.get(), std::min<std::size_t>(count, 16));
-  }
-}
-
-void TlsEngine::feed(std::string_view ciphertext) {
   if (ciphertext.empty()) return;
-  capacity_ = std::max(large, ciphertext.size());
-  input_.reset(new char[capacity_]);
+  input_.reset(new char[ciphertext.size()]);
   ciphertext.copy(input_.get(), ciphertext.size());
-  arrived(ciphertext.size());
+  begin_ = 0;
+  end_ = ciphertext.size();
+  if (first_.size() < 16 && !established_) first_.append(ciphertext.substr(0, 16));
 }
 
 std::size_t TlsEngine::take_input(std::span<char> into) noexcept {
   const std::size_t count = std::min(into.size(), end_ - begin_);
-  if (count > 0) std::memcpy(into.data(), input_.get() + begin_, count);
+  if (count == 0) return 0;
+  std::memcpy(into.data(), input_.get() + begin_, count);
   begin_ += count;
+  if (begin_ == end_) input_.reset();
   return count;
 }
 

@@ -43,11 +43,8 @@ class TlsEngine {
   TlsEngine& operator=(const TlsEngine&) = delete;
   ~TlsEngine();
 
-  // Where the next ciphertext goes; after wants_input only.
-  std::span<char> room();
-  void arrived(std::size_t count) noexcept;
-  // The same for what has come already.
-  void feed(std::string_view ciphertext);
+  // The next ciphertext, which is copied; before the first, or after wants_input.
+  void arrived(std::string_view ciphertext);
   // The socket gives nothing more.
   void end_input() noexcept { input_ended_ = true; }
   // Ciphertext for the peer; whoever sends it takes it.
@@ -82,9 +79,6 @@ class TlsEngine {
   [[nodiscard]] const TlsServerCore& server() const noexcept { return *server_; }
 
  private:
-  static constexpr std::size_t small = 2 * 1024;
-  static constexpr std::size_t large = 32 * 1024;
-
   void start(ssl_ctx_st* context, std::int64_t seconds);
   Outcome judge(int result);
   void fail(TlsFailure failure);
@@ -96,11 +90,9 @@ class TlsEngine {
   std::shared_ptr<TlsClientCore> client_;
   std::shared_ptr<TlsServerCore> server_;
   SslPointer ssl_;
-  std::string host_;         // the name to be found in the certificate; a client's
-  std::string session_key_;  // a client's
-  std::unique_ptr<char[]> input_;
-  std::size_t capacity_ = 0;
-  std::size_t wanted_ = small;  // of the next input
+  std::string host_;               // the name to be found in the certificate; a client's
+  std::string session_key_;        // a client's
+  std::unique_ptr<char[]> input_;  // while there is something in it
   std::size_t begin_ = 0;
   std::size_t end_ = 0;
   std::string output_;

@@ -29,7 +29,7 @@ Stream with_transport(Stream& stream, Make make) {
   const Address peer = stream.peer();
   auto transport = std::unique_ptr<detail::TlsTransport, CloseTransport>(make(stream.handle()));
   static_cast<void>(stream.release());
-  transport->engine().feed(early.view());
+  transport->engine().arrived(early.view());
   return {TransportPointer(std::move(transport)), peer};
 }
 

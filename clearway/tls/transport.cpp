@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cassert>
 #include <cerrno>
+#include <memory>
 
 #include <fmt/format.h>
 #include <sys/socket.h>
@@ -12,6 +13,7 @@ namespace clearway::detail {
 
 namespace {
 
+constexpr std::size_t scratch_size = 32 * 1024;
 constexpr std::size_t most_plaintext = 64 * 1024;  // of one send
 constexpr std::size_t gathered = 16 * 1024;        // of small pieces, into one record
 constexpr std::size_t record_costs = 1024;         // what the records of a send add, at most
@@ -42,9 +44,13 @@ class TlsEnds final : public LoopService {
     }
   }
   void add(TlsTransport& transport) noexcept { waiting_.push_back(transport); }
+  // Where ciphertext comes, before its engine copies it: a connection that waits for some owns no
+  // memory for it.
+  [[nodiscard]] char* scratch() const noexcept { return scratch_.get(); }
 
  private:
   Loop& loop_;
+  std::unique_ptr<char[]> scratch_{new char[scratch_size]};
   List<TlsTransport, TlsEndTag> waiting_;
 };
 
@@ -154,9 +160,8 @@ bool TlsTransport::needs_input() const noexcept {
 
 // Asks the driver for ciphertext; false: it comes later.
 bool TlsTransport::receive() {
-  const std::span<char> room = engine_.room();
-  receiver_.data = room.data();
-  receiver_.size = room.size();
+  receiver_.data = ends_.scratch();
+  receiver_.size = scratch_size;
   if (!loop_.driver().submit(receiver_)) return false;
   take_received();
   return true;
@@ -164,7 +169,7 @@ bool TlsTransport::receive() {
 
 void TlsTransport::take_received() {
   if (receiver_.result > 0) {
-    engine_.arrived(static_cast<std::size_t>(receiver_.result));
+    engine_.arrived({ends_.scratch(), static_cast<std::size_t>(receiver_.result)});
   } else if (receiver_.result == 0) {
     engine_.end_input();
   } else if (receiver_.result != -ECANCELED) {
