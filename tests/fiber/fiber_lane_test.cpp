@@ -80,7 +80,8 @@ TEST(FiberLane, ATimerThatIsDueWaitsForOneFiberAtMost) {
       ++done;
     };
     const auto tick = [&]() -> Task<> {
-      for (int before = 0; done < fibers;) {
+      int before = 0;
+      while (done < fibers) {
         co_await sleep(1ms);
         between.push_back(done - before);
         before = done;
