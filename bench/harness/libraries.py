@@ -42,9 +42,11 @@ def one_run(command, count, driver, arguments) -> dict:
 def line(title, shortest, count, way, runs) -> list[str]:
     took = median(run["elapsed"] for run in runs)
     gaps = [run["widest_gap"] * 1000 for run in runs]
+    own = [run["widest_own_gap"] * 1000 for run in runs]
     processor = median(run["processor"] for run in runs) * 1e6 / count
     return [f"{title}, {shortest:g} s", f"{count:,}", way, f"{took:.2f}", f"{took / shortest:.2f}",
-            f"{median(gaps):.0f} ({max(gaps):.0f})", f"{processor:.0f}"]
+            f"{median(gaps):.1f} ({max(gaps):.1f})", f"{median(own):.1f} ({max(own):.1f})",
+            f"{processor:.0f}"]
 
 
 def one_library(options, title, start, shortest, ways, everything) -> list[list[str]]:
@@ -75,7 +77,8 @@ def measure(options) -> tuple[str, dict]:
             print(f"  skipped: {problem}", flush=True)
             options.notes.append(f"{title} was skipped: {problem}.")
     head = ["calls that take at least", "at once", "made by", "took, s", "× one call",
-            "widest gap of a 10 ms ticker, ms, median (worst)", "CPU µs/call, median"]
+            "widest gap of a 10 ms ticker, ms, median (worst)", "while it had the core",
+            "CPU µs/call, median"]
     return table(head, lines), everything
 
 
@@ -83,4 +86,6 @@ METHOD = """The programs of `tests/libraries` on one core, the real servers on a
 makes a connection of its own; a call of libpq, librabbitmq and libmariadb logs in as well. \
 "libcurl multi" are the same GETs by libcurl's own interface for many at once (`curl_multi_poll`), \
 without a line of Clearway in the loop: what it takes beyond one call is libcurl's and the \
-kernel's. "A thread each" are the same blocking calls in as many threads, on the same core."""
+kernel's. "A thread each" are the same blocking calls in as many threads, on the same core. \
+"While it had the core": the gap without the time for which the ticking thread was ready and \
+another one ran."""

@@ -106,7 +106,7 @@ template <class A>
 namespace fiber {
 
 // Gives function(args...), run on a fiber; throws what it throws. It runs at once, up to its first
-// wait, unless fibers have had two milliseconds of this turn of the loop. Throws SystemError, which
+// wait, unless fibers have had a millisecond of this turn of the loop. Throws SystemError, which
 // names the limit, when there is no stack for another fiber.
 //
 // Cancellation reaches the fiber in what it waits for, and in everything that it would wait for

@@ -4,7 +4,7 @@
 // had their share of the turn. What a library does between two waits takes long next to what tasks
 // do (a TLS handshake: milliseconds), and a thousand of them may be ready at once. So they do not
 // stand in the loop's ready queue, in front of every task and timer, but in a queue of their own,
-// of which each turn serves as much as goes into two milliseconds.
+// of which each turn serves as much as goes into a millisecond.
 
 #include <clearway/fiber/pool.hpp>
 
@@ -34,7 +34,7 @@ class FiberLane final : public LoopService, private Ready {
   }
 
  private:
-  static constexpr Duration share = std::chrono::milliseconds(2);
+  static constexpr Duration share = std::chrono::milliseconds(1);
 
   static std::uint64_t turn_of(Loop& loop) noexcept {
     return loop.record().sequence.load(std::memory_order_relaxed);

@@ -63,12 +63,12 @@ void get_all(const Request& request, int count, libraries::Figures& figures) {
     curl_easy_setopt(handles.back().get(), CURLOPT_FORBID_REUSE, 1L);
     curl_multi_add_handle(multi.get(), handles.back().get());
   }
-  libraries::Duration before = start;
+  libraries::Ticker ticker(figures);
   for (int running = 1; running > 0;) {
     curl_multi_perform(multi.get(), &running);
-    const libraries::Duration left = before + 10ms - libraries::present();
+    const libraries::Duration left = ticker.left();
     if (left <= 0ms) {
-      libraries::note_tick(figures, before);
+      ticker.tick();
     } else {
       curl_multi_poll(multi.get(), nullptr, 0, static_cast<int>(left / 1ms) + 1, nullptr);
     }

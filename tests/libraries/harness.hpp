@@ -20,7 +20,10 @@
 #include <thread>
 #include <vector>
 
+#include <fcntl.h>
 #include <fmt/format.h>
+#include <unistd.h>
+#include <clearway/base/descriptor.hpp>
 #include <clearway/clearway.hpp>
 
 namespace libraries {
@@ -37,7 +40,8 @@ struct Figures {
   Duration elapsed{};
   Duration slowest{};
   Duration widest_gap{};
-  Duration processor{};  // of the whole program
+  Duration widest_own_gap{};  // without what the ticking thread waited for a processor
+  Duration processor{};       // of the whole program
   int ticks = 0;
   int failures = 0;
   std::string first_failure;
@@ -57,11 +61,12 @@ inline Duration present() { return read_clock(CLOCK_MONOTONIC); }
 inline int report(int count, const Figures& figures, const std::string& how) {
   fmt::print(
       "{{\"calls\": {}, \"elapsed\": {:.4f}, \"slowest\": {:.4f}, \"ticks\": {}, "
-      "\"widest_gap\": {:.4f}, \"processor\": {:.4f}, \"failures\": {}, \"first_failure\": \"{}\", "
+      "\"widest_gap\": {:.4f}, \"widest_own_gap\": {:.4f}, \"processor\": {:.4f}, \"failures\": "
+      "{}, \"first_failure\": \"{}\", "
       "\"how\": \"{}\"}}\n",
       count, seconds(figures.elapsed), seconds(figures.slowest), figures.ticks,
-      seconds(figures.widest_gap), seconds(figures.processor), figures.failures,
-      figures.first_failure, how);
+      seconds(figures.widest_gap), seconds(figures.widest_own_gap), seconds(figures.processor),
+      figures.failures, figures.first_failure, how);
   return 0;
 }
 
@@ -80,18 +85,48 @@ inline void make(const Call& call, int number, Figures& figures) {
   if (!failure.empty() && figures.failures++ == 0) figures.first_failure = failure;
 }
 
-inline void note_tick(Figures& figures, Duration& before) {
-  const Duration now = present();
-  figures.widest_gap = std::max(figures.widest_gap, now - before);
-  ++figures.ticks;
-  before = now;
-}
+// Notes how regularly its thread comes by.
+class Ticker {
+ public:
+  explicit Ticker(Figures& figures) : figures_(figures) {}
+  Ticker(const Ticker&) = delete;
+  Ticker& operator=(const Ticker&) = delete;
+
+  void tick() {
+    const Duration now = present();
+    const Duration delay = read_delay();
+    const Duration gap = now - before_;
+    figures_.widest_gap = std::max(figures_.widest_gap, gap);
+    figures_.widest_own_gap = std::max(figures_.widest_own_gap, gap - (delay - delay_));
+    ++figures_.ticks;
+    before_ = now;
+    delay_ = delay;
+  }
+  // Until the next one.
+  [[nodiscard]] Duration left() const { return before_ + 10ms - present(); }
+
+ private:
+  // How long this thread has been ready to run, and has not run: the second number of schedstat.
+  [[nodiscard]] Duration read_delay() const {
+    char text[64] = {};
+    if (::pread(statistics_.get(), text, sizeof text - 1, 0) <= 0) return Duration::zero();
+    long long run = 0;
+    long long delay = 0;
+    std::sscanf(text, "%lld %lld", &run, &delay);
+    return Duration(delay);
+  }
+
+  Figures& figures_;
+  clearway::Descriptor statistics_{::open("/proc/thread-self/schedstat", O_RDONLY | O_CLOEXEC)};
+  Duration before_ = present();
+  Duration delay_ = read_delay();
+};
 
 inline Task<> tick(Figures& figures) {
-  Duration before = present();
+  Ticker ticker(figures);
   for (;;) {
     co_await clearway::sleep(10ms);
-    note_tick(figures, before);
+    ticker.tick();
   }
 }
 
@@ -120,10 +155,10 @@ inline void in_threads(int count, const Call& call, Figures& figures) {
       --left;
     });
   }
-  Duration before = present();
+  Ticker ticker(figures);
   while (left > 0) {
     std::this_thread::sleep_for(10ms);
-    note_tick(figures, before);
+    ticker.tick();
   }
   for (std::thread& thread : threads) thread.join();
 }

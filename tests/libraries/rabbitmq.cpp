@@ -31,7 +31,9 @@ void exchange(int port) {
   if (amqp_socket_open(socket, "127.0.0.1", port) != 0) libraries::fail("amqp_socket_open");
   const amqp_rpc_reply_t login =
       amqp_login(connection, "/", 0, 131072, 0, AMQP_SASL_METHOD_PLAIN, "guest", "guest");
-  if (login.reply_type != AMQP_RESPONSE_NORMAL) libraries::fail("amqp_login");
+  if (login.reply_type != AMQP_RESPONSE_NORMAL) {
+    libraries::fail(std::string("amqp_login: ") + amqp_error_string2(login.library_error));
+  }
   amqp_channel_open(connection, 1);
   require(connection, "amqp_channel_open");
   const amqp_queue_declare_ok_t* const queue =

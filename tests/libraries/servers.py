@@ -164,12 +164,15 @@ class Servers:
         self.ends.append(lambda: subprocess.run(
             ["epmd", "-port", str(names), "-kill"], stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL, check=False))
+        # Logging in has to wait for a thousand others.
+        with open(os.path.join(self.folder, "rabbitmq.conf"), "w", encoding="utf-8") as text:
+            text.write("tcp_listen_options.backlog = 4096\nhandshake_timeout = 100000\n")
         environment = {"HOME": self.folder, "RABBITMQ_NODENAME": "clearway%d@localhost" % port,
                        "RABBITMQ_NODE_PORT": str(port), "RABBITMQ_NODE_IP_ADDRESS": "127.0.0.1",
                        "RABBITMQ_DIST_PORT": str(free_port()),
                        "RABBITMQ_MNESIA_BASE": self.folder, "RABBITMQ_LOG_BASE": self.folder,
                        "RABBITMQ_ENABLED_PLUGINS_FILE": os.path.join(self.folder, "plugins"),
-                       "RABBITMQ_CONFIG_FILE": os.path.join(self.folder, "none"),
+                       "RABBITMQ_CONFIG_FILE": os.path.join(self.folder, "rabbitmq.conf"),
                        "ERL_EPMD_PORT": str(names)}
         self.start(installed("rabbitmq-server"), ready=lambda: answers(port),
                    environment=environment, **demote("rabbitmq"))
