@@ -2,11 +2,14 @@
 
 #include <ranges>
 
-#include <gtest/gtest.h>
+#include <gmock/gmock.h>
 #include <clearway/fiber/fiber.hpp>
 #include <clearway/fiber/sanitizer.hpp>
 #include <clearway/task/gather.hpp>
+#include <clearway/task/sleep.hpp>
 #include <tests/support/worlds.hpp>
+
+#include <csignal>
 
 namespace clearway {
 namespace {
@@ -44,6 +47,28 @@ TEST(FiberStack, LargeFramesDoNotReachPastTheGuard) {
   EXPECT_DEATH(reach_on_a_fiber<30'000>(), "stack overflow: a fiber");
   EXPECT_DEATH(reach_on_a_fiber<100'000>(), "stack overflow: a fiber");
   EXPECT_DEATH(reach_on_a_fiber<240'000>(), "stack overflow: a fiber");
+}
+
+// As one does that reads far past the end of its array.
+void read_in_the_guard_of_another() {
+  sim::run({}, []() -> Task<> {
+    const volatile char* other = nullptr;
+    const auto waits = [&] {
+      volatile char here = 0;
+      other = &here;
+      fiber::await(sleep(std::chrono::hours(1)));
+    };
+    const auto reads = [&] { return static_cast<int>(other[-300 * 1024]); };
+    co_await gather(fiber::run(waits), fiber::run(reads));
+  });
+}
+
+TEST(FiberStack, AFaultInTheGuardOfAnotherIsNoOverflow) {
+#if defined(CLEARWAY_ASAN) || defined(CLEARWAY_TSAN)
+  GTEST_SKIP() << "sanitizers report faults their own way";
+#endif
+  EXPECT_EXIT(read_in_the_guard_of_another(), testing::KilledBySignal(SIGSEGV),
+              testing::Not(testing::HasSubstr("stack overflow")));
 }
 
 }  // namespace
