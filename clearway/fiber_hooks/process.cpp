@@ -97,11 +97,24 @@ struct Command {
 using namespace clearway;
 using namespace clearway::hooks;
 
-// Not to be cancelled: when it gives up, its caller frees what the thread still uses.
+// Not to be cancelled: when it gives up, its caller frees what the thread still uses. Most threads
+// that are joined have said their last word (libcurl's, which look up a name, do that through a
+// socket), and end now: they take no thread of ours.
 CLEARWAY_HOOK int pthread_join(pthread_t thread, void** result) {
-  if (!is_for_fiber("pthread_join", CLEARWAY_CALLER)) return real_pthread_join(thread, result);
+  const FiberHost::Place where = place();
+  if (where == FiberHost::elsewhere) return real_pthread_join(thread, result);
+  constexpr std::int64_t pause = 1'000'000;
+  int status = ::pthread_tryjoin_np(thread, result);
+  if (status == EBUSY && where == FiberHost::on_fiber) {
+    host().pause("pthread_join", pause);
+    status = ::pthread_tryjoin_np(thread, result);
+  }
+  if (status != EBUSY) return status;
+  if (where == FiberHost::in_task) {
+    host().blocks("pthread_join", CLEARWAY_CALLER);
+    return real_pthread_join(thread, result);
+  }
   int error = 0;
-  int status = 0;
   const auto join = [&] { status = real_pthread_join(thread, result); };
   if (call_in_thread(join, false, error) != nullptr) return status;
   return real_pthread_join(thread, result);

@@ -1,10 +1,17 @@
 // What goes to threads: names, processes, commands.
 
+#include <atomic>
 #include <cstdlib>
+#include <string>
+#include <thread>
 
 #include <arpa/inet.h>
+#include <fmt/format.h>
 #include <netdb.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
+#include <unistd.h>
+#include <clearway/task/thread_pool.hpp>
 
 #include "hooks_world.hpp"
 
@@ -116,6 +123,22 @@ TEST(HooksOffload, Children) {
 }
 
 // Cancelled, the fiber goes on at once; the command is left to itself.
+// As libcurl's do that have looked up a name.
+TEST(HooksOffload, AThreadThatHasEndedIsJoinedWithoutAnother) {
+  tests::on_real_drivers([]() -> Task<> {
+    const auto end_and_join = [] {
+      std::atomic<long> number = 0;
+      std::thread ended([&] { number = ::syscall(SYS_gettid); });
+      while (number == 0) fiber::await(yield());
+      const std::string place = fmt::format("/proc/self/task/{}", number.load());
+      while (::access(place.c_str(), F_OK) == 0) fiber::await(yield());
+      ended.join();
+    };
+    co_await fiber::run(end_and_join);
+    EXPECT_EQ(Loop::current().service<detail::ThreadPool>().threads(), 0U);
+  });
+}
+
 TEST(HooksOffload, CancellingLeavesTheThreadBehind) {
   tests::on_real_drivers([]() -> Task<> {
     tests::Pipe pipe;
