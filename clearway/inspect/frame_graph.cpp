@@ -153,18 +153,37 @@ void FrameGraph::mark(Address promise, TaskState state, std::optional<Duration> 
   if (fiber && !fiber->call.empty()) found->second.awaits = call_text(*fiber);
 }
 
-TaskView FrameGraph::task(Address promise) {
+std::size_t FrameGraph::tasks_below(Address promise) const {
+  std::size_t count = 0;
+  std::vector<Address> open{promise};
+  while (!open.empty()) {
+    const Node& node = nodes_.at(open.back());
+    open.pop_back();
+    for (const Address child : node.children) {
+      if (nodes_.at(child).begins_task) ++count;
+      open.push_back(child);
+    }
+  }
+  return count;
+}
+
+TaskView FrameGraph::task(Address promise, int level) {
   TaskView view;
   view.name = nodes_[promise].name;
   view.started = nodes_[promise].started;
   for (Address next = promise; next != 0;) {
     Node& node = nodes_[next];
-    view.frames.push_back(node.view);
+    view.frames.push_back(std::move(node.view));
     const auto inner = std::find_if(node.children.begin(), node.children.end(),
                                     [&](Address child) { return !nodes_[child].begins_task; });
     next = inner == node.children.end() ? 0 : *inner;
     for (auto child = node.children.rbegin(); child != node.children.rend(); ++child) {
-      if (*child != next) view.children.push_back(task(*child));
+      if (*child == next) continue;
+      if (level < most_levels) {
+        view.children.push_back(task(*child, level + 1));
+      } else {
+        view.left_out += 1 + tasks_below(*child);
+      }
     }
     if (next != 0) continue;
     view.state = node.state.value_or(TaskState::children);
@@ -174,12 +193,36 @@ TaskView FrameGraph::task(Address promise) {
   return view;
 }
 
+RunningTask FrameGraph::running(Address promise) {
+  RunningTask running;
+  constexpr std::size_t most_frames = 100;
+  bool named = false;
+  while (promise != 0) {
+    Node node;
+    if (!read_node(promise, node)) break;
+    if (running.await_chain.size() == most_frames) {
+      FrameView more;
+      more.function = "(more, outside of these)";
+      running.await_chain.push_back(std::move(more));
+      break;
+    }
+    if (!named) {
+      running.name = short_name(node.view.function);
+      if (!node.name.empty()) running.name = fmt::format("\"{}\"", node.name);
+    }
+    named = named || node.begins_task;
+    running.await_chain.push_back(std::move(node.view));
+    promise = node.parent;
+  }
+  return running;
+}
+
 // Frames were found the latest first.
 std::vector<TaskView> FrameGraph::tasks() {
   std::vector<TaskView> roots;
   for (auto promise = order_.rbegin(); promise != order_.rend(); ++promise) {
     const Address parent = nodes_[*promise].parent;
-    if (parent == 0 || nodes_.find(parent) == nodes_.end()) roots.push_back(task(*promise));
+    if (parent == 0 || nodes_.find(parent) == nodes_.end()) roots.push_back(task(*promise, 1));
   }
   return roots;
 }

@@ -12,6 +12,12 @@
 
 namespace clearway::inspect {
 
+// What a loop runs now.
+struct RunningTask {
+  std::string name;                    // that it was given, or its function; "" between tasks
+  std::vector<FrameView> await_chain;  // the innermost first, through all who wait for it
+};
+
 class FrameGraph {
  public:
   // `stacks`: copies those of fibers that wait.
@@ -24,8 +30,12 @@ class FrameGraph {
   // What is known of a frame at which a task waits.
   void mark(Address promise, TaskState state, std::optional<Duration> since, std::string awaits);
 
-  // The trees, in the order in which tasks were started as far as that is known.
+  // The trees, in the order in which tasks were started as far as that is known; no deeper than
+  // most_levels.
   std::vector<TaskView> tasks();
+  // The frame whose promise is there and those outside of it, of which only these are read: 100 at
+  // most, and a last one that says so when there are more.
+  RunningTask running(Address promise);
 
  private:
   struct Node {
@@ -49,7 +59,8 @@ class FrameGraph {
   void read_start(Address promise, Node& node);
   FiberView read_fiber(Address record);
   const SiteText* site(Address address);
-  TaskView task(Address promise);
+  TaskView task(Address promise, int level);
+  std::size_t tasks_below(Address promise) const;
 
   Memory& memory_;
   const Offsets& at_;

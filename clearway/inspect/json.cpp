@@ -1,64 +1,34 @@
 // The snapshot as JSON.
 
 #include <array>
+#include <unordered_map>
+#include <utility>
 
 #include <fmt/format.h>
+#include <clearway/inspect/names.hpp>
 #include <clearway/inspect/snapshot.hpp>
 
 namespace clearway::inspect {
 namespace {
 
-std::string quoted(std::string_view text) {
-  std::string result = "\"";
-  for (const char character : text) {
+void quote(std::string& to, std::string_view text) {
+  to += '"';
+  for (const char character : valid_utf8(text)) {
     const auto code = static_cast<unsigned char>(character);
     if (character == '"' || character == '\\') {
-      result += '\\';
-      result += character;
+      to += '\\';
+      to += character;
     } else if (code < 0x20) {
-      result += fmt::format("\\u{:04x}", code);
+      to += fmt::format("\\u{:04x}", code);
     } else {
-      result += character;
+      to += character;
     }
   }
-  return result + '"';
+  to += '"';
 }
 
 std::string seconds(Duration length) {
   return fmt::format("{:.6f}", static_cast<double>(length.count()) / 1e9);
-}
-
-std::string to_json(const Place& place) {
-  return fmt::format(R"({{"file":{},"line":{}}})", quoted(place.file), place.line);
-}
-
-template <class T, class Write>
-std::string array(const std::vector<T>& elements, Write write) {
-  std::string text = "[";
-  for (const T& element : elements) {
-    if (text.size() > 1) text += ',';
-    text += write(element);
-  }
-  return text + "]";
-}
-
-std::string to_json(const StackFrame& call) {
-  return fmt::format(R"({{"function":{},"name":{},"at":{},"module":{},"address":"{:#x}"}})",
-                     quoted(call.function), quoted(short_name(call.function)), to_json(call.at),
-                     quoted(call.module), call.address);
-}
-
-std::string to_json(const FiberView& fiber) {
-  return fmt::format(
-      R"({{"call":{},"descriptors":{},"stack":{}}})", quoted(fiber.call),
-      array(fiber.descriptors, [](int descriptor) { return std::to_string(descriptor); }),
-      array(fiber.stack, [](const StackFrame& call) { return to_json(call); }));
-}
-
-std::string to_json(const FrameView& frame) {
-  return fmt::format(R"({{"function":{},"name":{},"at":{},"address":"{:#x}"{}}})",
-                     quoted(frame.function), quoted(short_name(frame.function)), to_json(frame.at),
-                     frame.address, frame.fiber ? R"(,"fiber":)" + to_json(*frame.fiber) : "");
 }
 
 const char* name(TaskState state) {
@@ -66,33 +36,131 @@ const char* name(TaskState state) {
   return names[static_cast<std::size_t>(state)];
 }
 
-std::string to_json(const TaskView& task) {
-  std::string text = fmt::format(R"({{"name":{},"state":"{}","awaits":{})", quoted(task.name),
-                                 name(task.state), quoted(task.awaits));
-  if (task.since) text += fmt::format(R"(,"since":{})", seconds(*task.since));
-  if (!task.started.file.empty()) text += fmt::format(R"(,"started":{})", to_json(task.started));
-  text +=
-      R"(,"frames":)" + array(task.frames, [](const FrameView& frame) { return to_json(frame); });
-  text += R"(,"children":)" +
-          array(task.children, [](const TaskView& child) { return to_json(child); });
-  return text + "}";
-}
+// Appends to one text: programs have many tasks.
+class Writer {
+ public:
+  std::string text;
 
-std::string to_json(const LoopView& loop) {
-  std::string text =
-      fmt::format(R"({{"thread":{},"driver":{},"busy":{},"turn_for":{},"activity":{})", loop.thread,
-                  quoted(loop.driver), loop.busy, seconds(loop.turn_for), quoted(loop.activity));
-  text += fmt::format(R"(,"changed":{},"tasks":)", loop.changed);
-  text += array(loop.tasks, [](const TaskView& task) { return to_json(task); });
-  return text + "}";
-}
+  void write(const ProcessView& view) {
+    text += fmt::format(R"({{"process":{})", view.process);
+    field("name", view.name);
+    elements("loops", view.loops);
+    text += "}\n";
+  }
+
+ private:
+  void field(std::string_view name, std::string_view value) {
+    text += fmt::format(R"(,"{}":)", name);
+    quote(text, value);
+  }
+
+  void field(std::string_view name, const Place& place) {
+    text += fmt::format(R"(,"{}":{{"file":)", name);
+    quote(text, place.file);
+    text += fmt::format(R"(,"line":{}}})", place.line);
+  }
+
+  // With the short name, which takes longer than all else.
+  void function(std::string_view function) {
+    const auto [known, first] = functions_.try_emplace(std::string(function));
+    if (first) {
+      known->second = R"("function":)";
+      quote(known->second, function);
+      known->second += R"(,"name":)";
+      quote(known->second, short_name(function));
+    }
+    text += known->second;
+  }
+
+  template <class T>
+  void elements(std::string_view name, const std::vector<T>& all) {
+    text += fmt::format(R"(,"{}":[)", name);
+    for (const T& element : all) {
+      if (&element != &all.front()) text += ',';
+      write(element);
+    }
+    text += ']';
+  }
+
+  void write(int number) { text += std::to_string(number); }
+
+  void write(const StackFrame& call) {
+    text += '{';
+    function(call.function);
+    field("at", call.at);
+    field("module", call.module);
+    text += fmt::format(R"(,"address":"{:#x}"}})", call.address);
+  }
+
+  void write_stack(const std::vector<StackFrame>& stack) {
+    const auto [known, first] = stacks_.try_emplace(&stack);
+    if (!first) {
+      text += known->second;
+      return;
+    }
+    const std::size_t begin = text.size();
+    for (const StackFrame& call : stack) {
+      if (is_plumbing(call)) continue;
+      if (text.size() > begin) text += ',';
+      write(call);
+    }
+    known->second = text.substr(begin);
+  }
+
+  void write(const FiberView& fiber) {
+    text += R"({"call":)";
+    quote(text, fiber.call);
+    elements("descriptors", fiber.descriptors);
+    text += R"(,"stack":[)";
+    if (fiber.stack != nullptr) write_stack(*fiber.stack);
+    text += "]}";
+  }
+
+  void write(const FrameView& frame) {
+    text += '{';
+    function(frame.function);
+    field("at", frame.at);
+    text += fmt::format(R"(,"address":"{:#x}")", frame.address);
+    if (frame.fiber) {
+      text += R"(,"fiber":)";
+      write(*frame.fiber);
+    }
+    text += '}';
+  }
+
+  void write(const TaskView& task) {
+    text += R"({"name":)";
+    quote(text, task.name);
+    text += fmt::format(R"(,"state":"{}")", name(task.state));
+    field("awaits", task.awaits);
+    if (task.since) text += fmt::format(R"(,"since":{})", seconds(*task.since));
+    if (!task.started.file.empty()) field("started", task.started);
+    elements("frames", task.frames);
+    elements("children", task.children);
+    if (task.left_out > 0) text += fmt::format(R"(,"left_out":{})", task.left_out);
+    text += '}';
+  }
+
+  void write(const LoopView& loop) {
+    text += fmt::format(R"({{"thread":{})", loop.thread);
+    field("driver", loop.driver);
+    text += fmt::format(R"(,"busy":{},"turn_for":{})", loop.busy, seconds(loop.turn_for));
+    field("activity", loop.activity);
+    text += fmt::format(R"(,"changed":{})", loop.changed);
+    elements("tasks", loop.tasks);
+    text += '}';
+  }
+
+  std::unordered_map<std::string, std::string> functions_;
+  std::unordered_map<const std::vector<StackFrame>*, std::string> stacks_;
+};
 
 }  // namespace
 
 std::string to_json(const ProcessView& view) {
-  return fmt::format(R"({{"process":{},"name":{},"loops":{}}})", view.process, quoted(view.name),
-                     array(view.loops, [](const LoopView& loop) { return to_json(loop); })) +
-         "\n";
+  Writer writer;
+  writer.write(view);
+  return std::move(writer.text);
 }
 
 }  // namespace clearway::inspect

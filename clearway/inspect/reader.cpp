@@ -163,22 +163,8 @@ std::string process_name(pid_t process) {
 }  // namespace
 
 RunningTask read_running(Memory& memory, const Root& root, Address record) {
-  RunningTask running;
   const Address loop = memory.pointer(record + root.offsets.record_loop);
-  FrameGraph graph(memory, root, false);
-  graph.add(memory.pointer(loop + root.offsets.loop_running));
-  std::vector<TaskView> tasks = graph.tasks();
-  while (!tasks.empty()) {  // one task in each other
-    const TaskView& task = tasks.front();
-    for (const FrameView& frame : task.frames) {
-      running.await_chain.insert(running.await_chain.begin(), frame);
-    }
-    running.name = fmt::format("\"{}\"", task.name);
-    if (task.name.empty()) running.name = short_name(task.frames.front().function);
-    std::vector<TaskView> inner = task.children;
-    tasks = std::move(inner);
-  }
-  return running;
+  return FrameGraph(memory, root, false).running(memory.pointer(loop + root.offsets.loop_running));
 }
 
 ProcessView read_process(Memory& memory, const Root& root, ReadOptions options) {

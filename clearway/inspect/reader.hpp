@@ -2,17 +2,14 @@
 
 // Reads the tasks of a process out of its memory.
 
+#include <clearway/inspect/frame_graph.hpp>
 #include <clearway/inspect/memory.hpp>
 #include <clearway/inspect/root.hpp>
 #include <clearway/inspect/snapshot.hpp>
 
 namespace clearway::inspect {
 
-// What a loop runs now.
-struct RunningTask {
-  std::string name;                    // that it was given, or its function; "" between tasks
-  std::vector<FrameView> await_chain;  // the innermost first, through all who wait for it
-};
+// Of the loop with this record. Quick: the watchdog asks while the loop is blocked.
 RunningTask read_running(Memory& memory, const Root& root, Address record);
 
 struct ReadOptions {

@@ -2,7 +2,9 @@
 
 // The tasks of a process as they were at one moment: plain values, and their texts.
 
+#include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -27,9 +29,10 @@ struct StackFrame {
 
 // What is known of a fiber beyond its place among the coroutines.
 struct FiberView {
-  std::string call;               // the blocking call that it waits in; "" when it awaits a task
-  std::vector<int> descriptors;   // that the call waits for
-  std::vector<StackFrame> stack;  // innermost first; `clearway` reads it
+  std::string call;              // the blocking call that it waits in; "" when it awaits a task
+  std::vector<int> descriptors;  // that the call waits for
+  // Innermost first; `clearway` reads it, otherwise nullptr. Fibers with equal stacks share it.
+  std::shared_ptr<const std::vector<StackFrame>> stack;
   // Where it is, 0 while it runs; and, where ReadOptions ask for it, its stack from there on.
   std::uint64_t context = 0;
   std::string stack_memory;
@@ -60,7 +63,11 @@ struct TaskView {
   Place started;                  // where a group's start() was called
   std::vector<FrameView> frames;  // the outermost first
   std::vector<TaskView> children;
+  std::size_t left_out = 0;  // how many tasks there are below, where the tree is not followed
 };
+
+// Tasks in tasks are followed so far, which readers of JSON can follow too.
+inline constexpr int most_levels = 100;
 
 // A loop and the tasks that nobody else waits for.
 struct LoopView {

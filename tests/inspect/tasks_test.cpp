@@ -9,6 +9,9 @@
 #include <thread>
 
 #include <gtest/gtest.h>
+#include <unistd.h>
+#include <clearway/inspect/names.hpp>
+#include <clearway/inspect/reader.hpp>
 #include <clearway/task/gather.hpp>
 #include <clearway/task/queue.hpp>
 #include <clearway/task/run.hpp>
@@ -253,6 +256,46 @@ TEST(TasksTest, ManyTasksAtOnePlaceAreOneLine) {
   });
 }
 
+Task<> nest(Event& event, std::function<void()>& at_the_bottom, int levels) {
+  if (levels == 0) {
+    at_the_bottom();
+    co_await event.wait();
+    co_return;
+  }
+  co_await task_group([&](TaskGroup& group) -> Task<> {
+    group.start(nest, std::ref(event), std::ref(at_the_bottom), levels - 1).set_name("nested");
+    co_return;
+  });
+}
+
+// Programs nest as deep as they like; the tree of who reads it, on whatever stack, does not.
+TEST(TasksTest, WhatIsNestedDeepIsCutAndSaysSo) {
+  sim::run(SimulationOptions(), []() -> Task<> {
+    Event event;
+    inspect::RunningTask running;
+    std::function<void()> at_the_bottom = [&] {
+      inspect::Memory memory(::getpid());
+      const auto record = reinterpret_cast<inspect::Address>(*clearway_debug_root.loops);
+      running = inspect::read_running(memory, clearway_debug_root, record);
+    };
+    const auto look = [&]() -> Task<> {
+      co_await sleep(1s);
+      const inspect::ProcessView view = inspect::tasks();
+      EXPECT_LE(count(view.loops.front().tasks), 102U);
+      const std::string line = "… 2902 tasks below are left out\n";
+      EXPECT_NE(inspect::to_tree(view).find(line), std::string::npos) << inspect::to_tree(view);
+      EXPECT_NE(inspect::to_list(view).find(line), std::string::npos);
+      EXPECT_NE(inspect::to_json(view).find(R"("left_out":2902)"), std::string::npos);
+      event.set();
+    };
+    co_await gather(nest(event, at_the_bottom, 3'000), look());
+    EXPECT_EQ(running.name, "\"nested\"");
+    EXPECT_EQ(running.await_chain.size(), 101U);
+    EXPECT_EQ(inspect::short_name(running.await_chain.front().function), "tasks_test::nest");
+    EXPECT_EQ(running.await_chain.back().function, "(more, outside of these)");
+  });
+}
+
 TEST(TasksTest, NamesAreShort) {
   EXPECT_EQ(inspect::short_name("clearway::Task<> chat::talk(Room&, int)"), "chat::talk");
   EXPECT_EQ(inspect::short_name("clearway::Task<std::pair<int, int> > a::B<C>::f(int) [with T = "
@@ -271,6 +314,43 @@ TEST(TasksTest, JsonIsQuoted) {
   view.name = "a\"b\\c\n";
   EXPECT_EQ(inspect::to_json(view),
             "{\"process\":0,\"name\":\"a\\\"b\\\\c\\u000a\",\"loops\":[]}\n");
+}
+
+// Names come out of memory, which has whatever it has.
+TEST(TasksTest, WhatIsNoTextDoesNotGetOut) {
+  const std::string_view good = "a\xc3\xa4\xe2\x82\xac\xf0\x9f\x98\x80";
+  EXPECT_EQ(inspect::valid_utf8(good), good);
+  EXPECT_EQ(inspect::printable(good), good);
+  const std::string bad = "\xef\xbf\xbd";
+  EXPECT_EQ(inspect::valid_utf8("N\xc3"), "N" + bad);
+  EXPECT_EQ(inspect::valid_utf8("\xc0\x80"), bad + bad);
+  EXPECT_EQ(inspect::valid_utf8("\xed\xa0\x80"), bad + bad + bad);
+  EXPECT_EQ(inspect::valid_utf8("\xf5z"), bad + "z");
+  EXPECT_EQ(inspect::printable("\x1b[31m\n\x7f\xc2\x9b"), "\\x1b[31m\\x0a\\x7f\\x9b");
+  inspect::ProcessView view;
+  view.name = "\x1b\xff";
+  EXPECT_NE(inspect::to_tree(view).find("\\x1b" + bad), std::string::npos);
+  EXPECT_NE(inspect::to_json(view).find("\\u001b" + bad), std::string::npos);
+}
+
+TEST(TasksTest, LongNamesHaveNoArgumentsOfTemplates) {
+  const std::string many = "a_rather_long_type, a_rather_long_type, a_rather_long_type";
+  EXPECT_EQ(inspect::brief_name("run<int>"), "run<int>");
+  EXPECT_EQ(inspect::brief_name("run<" + many + ">"), "run<…>");
+  EXPECT_EQ(inspect::brief_name("Box<" + many + ">::get<A<B> >"), "Box<…>::get<…>");
+  EXPECT_EQ(inspect::brief_name("main()::<lambda(" + many + ")>"),
+            "main()::<lambda(" + many + ")>");
+}
+
+TEST(TasksTest, PlumbingIsThatOfLibraries) {
+  const auto plumbing = [](std::string function, std::string file) {
+    return inspect::is_plumbing({0, std::move(function), {std::move(file), 1}, ""});
+  };
+  EXPECT_TRUE(plumbing("__invoke_impl<void, F>", "/usr/include/c++/12/bits/invoke.h"));
+  EXPECT_TRUE(plumbing("clearway::fiber::await(Event&)", ""));
+  EXPECT_TRUE(plumbing("poll", "/src/clearway/fiber_hooks/poll.cpp"));
+  EXPECT_TRUE(plumbing("run_call<F>", "/usr/include/clearway/task/to_thread.hpp"));
+  EXPECT_FALSE(plumbing("main::{lambda()#1}::operator()() const", "/home/me/main.cpp"));
 }
 
 }  // namespace tasks_test

@@ -6,9 +6,12 @@
 #include <cstring>
 #include <string>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include <clearway/inspect/names.hpp>
+
+#include "target_files.hpp"
 
 #if defined(CLEARWAY_HAS_LIBDW) && defined(__x86_64__)
 #include <dwarf.h>
@@ -30,14 +33,23 @@ class FiberStacks::Unwinder {
   Unwinder& operator=(const Unwinder&) = delete;
   ~Unwinder() { ::dwfl_end(dwfl_); }
 
-  std::vector<StackFrame> stack(const FiberView& fiber);
+  Stack stack(const FiberView& fiber);
 
  private:
+  static int find_elf(Dwfl_Module* module, void** own, const char* name, Dwarf_Addr begin,
+                      char** path, Elf** elf);
+  static int take_range(Dwfl_Module* module, void** own, const char* name, Dwarf_Addr begin,
+                        void* self);
   static bool read_word(Dwfl* dwfl, Dwarf_Addr address, Dwarf_Word* result, void* self);
   static bool set_registers(Dwfl_Thread* thread, void* self);
   static int visit(Dwfl_Frame* frame, void* self);
 
   [[nodiscard]] Address word(Address address) const;
+  [[nodiscard]] bool is_mapped_file(Address address) const;
+  [[nodiscard]] std::string shape(const FiberView& fiber) const;
+  std::vector<StackFrame> unwind();
+  bool has_tables(Address address);
+  bool find_tables(Address address) const;
   const std::vector<StackFrame>& calls_at(Address address);
   std::vector<StackFrame> find_calls(Address address) const;
 
@@ -47,11 +59,34 @@ class FiberStacks::Unwinder {
   const FiberView* fiber_ = nullptr;  // whose stack is being read
   std::vector<Address> calls_;
   std::unordered_map<Address, std::vector<StackFrame>> known_;
+  std::unordered_map<Address, bool> tables_;
+  std::unordered_map<std::string, Stack> stacks_;   // by shape
+  std::vector<std::pair<Address, Address>> files_;  // where they are mapped, in order
+  static inline pid_t process_ = 0;  // libdw's callback for files has nothing else to tell by
 };
+
+// With its own files: those of the same name here may be others.
+int FiberStacks::Unwinder::find_elf(Dwfl_Module* module, void** own, const char* name,
+                                    Dwarf_Addr begin, char** path, Elf** elf) {
+  if (name[0] != '/') return ::dwfl_linux_proc_find_elf(module, own, name, begin, path, elf);
+  std::string opened;
+  const int file = open_mapped_file(process_, begin, name, opened);
+  if (file >= 0) *path = ::strdup(opened.c_str());
+  return file;
+}
+
+int FiberStacks::Unwinder::take_range(Dwfl_Module* module, void**, const char*, Dwarf_Addr,
+                                      void* self) {
+  Dwarf_Addr begin = 0;
+  Dwarf_Addr end = 0;
+  ::dwfl_module_info(module, nullptr, &begin, &end, nullptr, nullptr, nullptr, nullptr);
+  static_cast<Unwinder*>(self)->files_.emplace_back(begin, end);
+  return DWARF_CB_OK;
+}
 
 FiberStacks::Unwinder::Unwinder(inspect::Memory& memory) : memory_(memory) {
   static char* no_folders = nullptr;
-  static constexpr Dwfl_Callbacks files = {.find_elf = ::dwfl_linux_proc_find_elf,
+  static constexpr Dwfl_Callbacks files = {.find_elf = find_elf,
                                            .find_debuginfo = ::dwfl_standard_find_debuginfo,
                                            .section_address = nullptr,
                                            .debuginfo_path = &no_folders};
@@ -67,10 +102,13 @@ FiberStacks::Unwinder::Unwinder(inspect::Memory& memory) : memory_(memory) {
       .set_initial_registers = set_registers,
       .detach = nullptr,
       .thread_detach = nullptr};
+  process_ = memory.process();
   ::unsetenv("DEBUGINFOD_URLS");  // a program that hangs is not a reason to ask the network
   dwfl_ = ::dwfl_begin(&files);
   if (dwfl_ == nullptr || ::dwfl_linux_proc_report(dwfl_, memory.process()) != 0) return;
   if (::dwfl_report_end(dwfl_, nullptr, nullptr) != 0) return;
+  ::dwfl_getmodules(dwfl_, take_range, this, 0);
+  std::sort(files_.begin(), files_.end());
   ready_ = ::dwfl_attach_state(dwfl_, nullptr, memory.process(), &threads, this);
 }
 
@@ -110,19 +148,75 @@ bool FiberStacks::Unwinder::set_registers(Dwfl_Thread* thread, void* self) {
 }
 
 int FiberStacks::Unwinder::visit(Dwfl_Frame* frame, void* self) {
-  auto& calls = static_cast<Unwinder*>(self)->calls_;
+  auto& unwinder = *static_cast<Unwinder*>(self);
+  auto& calls = unwinder.calls_;
   Dwarf_Addr address = 0;
   constexpr std::size_t most = 128;
   if (calls.size() >= most || !::dwfl_frame_pc(frame, &address, nullptr)) return DWARF_CB_ABORT;
   if (address == 0) return DWARF_CB_ABORT;
   calls.push_back(address - 1);  // all of them are return addresses, behind the call
-  return DWARF_CB_OK;
+  // Without tables libdw would guess who called it.
+  return unwinder.has_tables(address - 1) ? DWARF_CB_OK : DWARF_CB_ABORT;
 }
 
-std::vector<StackFrame> FiberStacks::Unwinder::stack(const FiberView& fiber) {
-  std::vector<StackFrame> stack;
-  if (!ready_) return stack;
+bool FiberStacks::Unwinder::has_tables(Address address) {
+  const auto [known, first] = tables_.try_emplace(address, false);
+  if (first) known->second = find_tables(address);
+  return known->second;
+}
+
+bool FiberStacks::Unwinder::find_tables(Address address) const {
+  Dwfl_Module* const module = ::dwfl_addrmodule(dwfl_, address);
+  if (module == nullptr) return false;
+  for (const auto tables_of : {::dwfl_module_eh_cfi, ::dwfl_module_dwarf_cfi}) {
+    Dwarf_Addr bias = 0;
+    Dwarf_Frame* frame = nullptr;
+    Dwarf_CFI* const tables = tables_of(module, &bias);
+    if (tables == nullptr || ::dwarf_cfi_addrframe(tables, address - bias, &frame) != 0) continue;
+    std::free(frame);
+    return true;
+  }
+  return false;
+}
+
+bool FiberStacks::Unwinder::is_mapped_file(Address address) const {
+  const auto after =
+      std::upper_bound(files_.begin(), files_.end(), address,
+                       [](Address wanted, const auto& file) { return wanted < file.first; });
+  return after != files_.begin() && address < std::prev(after)->second;
+}
+
+// What unwinding goes by: the words of a stack that lead into code, and those that lead into the
+// stack itself, as seen from where it begins. Stacks of the same shape have the same calls.
+std::string FiberStacks::Unwinder::shape(const FiberView& fiber) const {
+  std::string shape;
+  const auto add = [&](Address number) {
+    shape.append(reinterpret_cast<const char*>(&number), sizeof(number));
+  };
+  const Address size = fiber.stack_memory.size();
+  for (Address offset = 0; offset + sizeof(Address) <= size; offset += sizeof(Address)) {
+    const Address value = word(fiber.context + offset);
+    if (is_mapped_file(value)) {
+      add(2 * offset);
+      add(value);
+    } else if (value - fiber.context <= size) {
+      add(2 * offset + 1);
+      add(value - fiber.context);
+    }
+  }
+  return shape;
+}
+
+FiberStacks::Stack FiberStacks::Unwinder::stack(const FiberView& fiber) {
+  if (!ready_) return nullptr;
   fiber_ = &fiber;
+  const auto [known, first] = stacks_.try_emplace(shape(fiber));
+  if (first) known->second = std::make_shared<const std::vector<StackFrame>>(unwind());
+  return known->second;
+}
+
+std::vector<StackFrame> FiberStacks::Unwinder::unwind() {
+  std::vector<StackFrame> stack;
   calls_.clear();
   ::dwfl_getthread_frames(dwfl_, 1, visit, this);
   for (const Address address : calls_) {
@@ -193,16 +287,23 @@ std::vector<StackFrame> FiberStacks::Unwinder::find_calls(Address address) const
   StackFrame call;
   call.address = address;
   Dwfl_Module* const module = ::dwfl_addrmodule(dwfl_, address);
-  if (module == nullptr) return {call};
+  if (module == nullptr) {
+    call.module = "no file: who called it is not known";
+    return {call};
+  }
+  Dwarf_Addr bias = 0;
   const char* const path =
       ::dwfl_module_info(module, nullptr, nullptr, nullptr, nullptr, nullptr, nullptr, nullptr);
   if (path != nullptr) call.module = inspect::file_name(path);
+  if (::dwfl_module_getelf(module, &bias) == nullptr) {
+    call.module += ", which cannot be read: who called it is not known";
+    return {call};
+  }
   if (Dwfl_Line* const line = ::dwfl_module_getsrc(module, address)) {
     int number = 0;
     const char* const file = ::dwfl_lineinfo(line, nullptr, &number, nullptr, nullptr, nullptr);
     if (file != nullptr) call.at = {file, static_cast<unsigned>(number)};
   }
-  Dwarf_Addr bias = 0;
   Dwarf* const debug = ::dwfl_module_getdwarf(module, &bias);
   if (Dwarf_Die* const unit = ::dwfl_module_addrdie(module, address, &bias)) {
     add_functions(*unit, debug, address - bias, address, call.at, calls);
@@ -218,7 +319,7 @@ std::vector<StackFrame> FiberStacks::Unwinder::find_calls(Address address) const
 class FiberStacks::Unwinder {
  public:
   explicit Unwinder(inspect::Memory&) {}
-  std::vector<StackFrame> stack(const FiberView&) { return {}; }
+  Stack stack(const FiberView&) { return nullptr; }
 };
 
 #endif

@@ -5,6 +5,7 @@
 // program and its libraries (libdw of elfutils).
 
 #include <memory>
+#include <vector>
 
 #include <clearway/inspect/memory.hpp>
 #include <clearway/inspect/snapshot.hpp>
@@ -30,6 +31,7 @@ class FiberStacks {
 
  private:
   class Unwinder;
+  using Stack = std::shared_ptr<const std::vector<inspect::StackFrame>>;
 
   void fill(std::vector<inspect::TaskView>& tasks);
 

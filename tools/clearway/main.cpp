@@ -6,6 +6,7 @@
 // The program is only read: nothing runs in it and nothing is stopped, so this works when its loop
 // hangs.
 
+#include <cerrno>
 #include <cstdio>
 #include <string>
 
@@ -30,12 +31,15 @@ struct Arguments {
 };
 
 inspect::ProcessView read(const Arguments& arguments) {
-  inspect::Memory memory(arguments.process);
-  const inspect::Root root = tool::find_root(memory);
+  inspect::Memory memory(tool::readable_thread(arguments.process));
+  const inspect::Root root = tool::find_root(memory, arguments.process);
   inspect::ReadOptions options;
   options.attempts = arguments.attempts;
   options.stacks = tool::FiberStacks::available;
   inspect::ProcessView view = inspect::read_process(memory, root, options);
+  if (memory.failure() == ESRCH || view.loops.empty()) tool::check_alive(memory, arguments.process);
+  view.process = arguments.process;
+  view.name = tool::name_of(arguments.process);
   tool::FiberStacks(memory).fill(view);
   for (inspect::LoopView& loop : view.loops) {
     loop.thread = tool::thread_here(arguments.process, loop.thread);

@@ -1,0 +1,52 @@
+#include "target_files.hpp"
+
+#include <filesystem>
+#include <fstream>
+#include <string_view>
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+namespace clearway::tool {
+namespace {
+
+// Devices are mapped too, and to open one may do something.
+int open_regular(const std::string& path) {
+  struct stat status{};
+  if (::stat(path.c_str(), &status) != 0 || !S_ISREG(status.st_mode)) return -1;
+  return ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+}
+
+// "7f00-7f80", as the kernel calls the mapping that begins there.
+std::string range(pid_t process, unsigned long begin) {
+  std::ifstream maps(fmt::format("/proc/{}/maps", process));
+  const std::string wanted = fmt::format("{:x}-", begin);
+  for (std::string line; std::getline(maps, line);) {
+    const std::size_t digits = line.find_first_not_of('0');
+    if (digits != std::string::npos && line.compare(digits, wanted.size(), wanted) == 0) {
+      return line.substr(digits, line.find(' ') - digits);
+    }
+  }
+  return "";
+}
+
+}  // namespace
+
+int open_mapped_file(pid_t process, unsigned long begin, const std::string& name,
+                     std::string& path) {
+  constexpr std::string_view deleted = " (deleted)";
+  if (!name.ends_with(deleted)) {
+    // As the process sees it: the same name here may be another file.
+    path = fmt::format("/proc/{}/root{}", process, name);
+    return open_regular(path);
+  }
+  path = fmt::format("/proc/{}/exe", process);
+  std::error_code error;
+  if (std::filesystem::read_symlink(path, error) == name) return open_regular(path);
+  path = fmt::format("/proc/{}/map_files/{}", process, range(process, begin));
+  return open_regular(path);
+}
+
+}  // namespace clearway::tool
