@@ -208,7 +208,7 @@ std::string FiberStacks::Unwinder::shape(const FiberView& fiber) const {
 }
 
 FiberStacks::Stack FiberStacks::Unwinder::stack(const FiberView& fiber) {
-  if (!ready_) return nullptr;
+  if (dwfl_ == nullptr) return nullptr;
   fiber_ = &fiber;
   const auto [known, first] = stacks_.try_emplace(shape(fiber));
   if (first) known->second = std::make_shared<const std::vector<StackFrame>>(unwind());
@@ -218,7 +218,11 @@ FiberStacks::Stack FiberStacks::Unwinder::stack(const FiberView& fiber) {
 std::vector<StackFrame> FiberStacks::Unwinder::unwind() {
   std::vector<StackFrame> stack;
   calls_.clear();
-  ::dwfl_getthread_frames(dwfl_, 1, visit, this);
+  if (ready_) {
+    ::dwfl_getthread_frames(dwfl_, 1, visit, this);
+  } else {
+    calls_.push_back(word(fiber_->context) - 1);  // no file can be read
+  }
   for (const Address address : calls_) {
     for (const StackFrame& call : calls_at(address)) {
       stack.push_back(call);

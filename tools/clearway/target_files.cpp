@@ -2,7 +2,7 @@
 
 #include <filesystem>
 #include <fstream>
-#include <string_view>
+#include <system_error>
 
 #include <fcntl.h>
 #include <fmt/format.h>
@@ -36,15 +36,19 @@ std::string range(pid_t process, unsigned long begin) {
 
 int open_mapped_file(pid_t process, unsigned long begin, const std::string& name,
                      std::string& path) {
-  constexpr std::string_view deleted = " (deleted)";
-  if (!name.ends_with(deleted)) {
-    // As the process sees it: the same name here may be another file.
-    path = fmt::format("/proc/{}/root{}", process, name);
-    return open_regular(path);
-  }
-  path = fmt::format("/proc/{}/exe", process);
   std::error_code error;
-  if (std::filesystem::read_symlink(path, error) == name) return open_regular(path);
+  const auto link = [&](const std::string& of) { return std::filesystem::read_symlink(of, error); };
+  int file = -1;
+  if (name.ends_with(" (deleted)")) {
+    path = fmt::format("/proc/{}/exe", process);
+    if (link(path) == name) file = open_regular(path);
+  } else {
+    // The name is as in the other's mount namespace, where the same name may be another file.
+    const bool same = link(fmt::format("/proc/{}/ns/mnt", process)) == link("/proc/self/ns/mnt");
+    path = same ? name : fmt::format("/proc/{}/root{}", process, name);
+    file = open_regular(path);
+  }
+  if (file >= 0) return file;
   path = fmt::format("/proc/{}/map_files/{}", process, range(process, begin));
   return open_regular(path);
 }
