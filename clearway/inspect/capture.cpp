@@ -39,7 +39,8 @@ _Unwind_Reason_Code visit(_Unwind_Context* context, void*) {
 
 // Uses nothing that may be in use where the thread was interrupted: glibc finds the tables for
 // unwinding without a lock, and nothing is allocated.
-void handle(int) {
+void handle(int, siginfo_t* information, void*) {
+  if (information->si_code != SI_TKILL || information->si_pid != ::getpid()) return;
   const int code = errno;
   int expected = static_cast<int>(::syscall(SYS_gettid));
   if (desk.wanted.compare_exchange_strong(expected, 0, std::memory_order_acquire)) {
@@ -63,23 +64,44 @@ std::vector<std::uintptr_t> without_handler() {
   return {begin + skip, begin + desk.count};
 }
 
+bool is_ours(int number) noexcept {
+  struct sigaction now{};
+  return number != 0 && ::sigaction(number, nullptr, &now) == 0 &&
+         (now.sa_flags & SA_SIGINFO) != 0 && now.sa_sigaction == handle;
+}
+
+// On the alternate stack, where there is one: little may be left of the fiber's own. Faults are not
+// held back: they would end the program without a word.
+bool take(int number) noexcept {
+  struct sigaction before{};
+  if (::sigaction(number, nullptr, &before) != 0 || before.sa_handler != SIG_DFL) return false;
+  struct sigaction action{};
+  action.sa_sigaction = handle;
+  action.sa_flags = SA_RESTART | SA_SIGINFO | SA_ONSTACK;
+  ::sigfillset(&action.sa_mask);
+  for (const int fault : {SIGSEGV, SIGBUS, SIGILL, SIGFPE}) ::sigdelset(&action.sa_mask, fault);
+  return ::sigaction(number, &action, nullptr) == 0;
+}
+
 }  // namespace
 
 bool prepare_capture() noexcept {
-  for (int number = SIGRTMIN + 7; number < SIGRTMAX; ++number) {
-    struct sigaction before{};
-    if (::sigaction(number, nullptr, &before) != 0 || before.sa_handler != SIG_DFL) continue;
-    struct sigaction action{};
-    action.sa_handler = handle;
-    action.sa_flags = SA_RESTART;
-    ::sigfillset(&action.sa_mask);
-    if (::sigaction(number, &action, nullptr) != 0) continue;
-    // The first use of the unwinder may initialise something.
-    desk.count = most_calls;
-    _Unwind_Backtrace(visit, nullptr);
-    signal_number.store(number);
-    return true;
+  if (is_ours(signal_number.load())) return true;
+  sigset_t blocked;
+  ::pthread_sigmask(SIG_BLOCK, nullptr, &blocked);
+  for (const bool whatever : {false, true}) {
+    for (int number = SIGRTMIN + 7; number < SIGRTMAX; ++number) {
+      // Who blocks one may be going to wait for it, with sigwait() or a signalfd.
+      if (!whatever && ::sigismember(&blocked, number) == 1) continue;
+      if (!take(number)) continue;
+      // The first use of the unwinder may initialise something.
+      desk.count = most_calls;
+      _Unwind_Backtrace(visit, nullptr);
+      signal_number.store(number);
+      return true;
+    }
   }
+  signal_number.store(0);
   return false;
 }
 
@@ -93,6 +115,8 @@ void admit_capture() noexcept {
 }
 
 Capture capture_stack(int thread, Duration patience) {
+  // The program may have taken ours since.
+  if (!prepare_capture()) return {{}, "the program has taken every real-time signal"};
   desk.done.store(false, std::memory_order_relaxed);
   desk.wanted.store(thread, std::memory_order_release);
   if (::syscall(SYS_tgkill, ::getpid(), thread, signal_number.load()) != 0) {

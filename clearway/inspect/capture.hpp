@@ -11,8 +11,9 @@
 
 namespace clearway::inspect {
 
-// Chooses the signal and installs its handler. On the watchdog's thread, before capture(). False
-// when the program has taken every real-time signal.
+// Chooses the signal, one that nobody handles and this thread does not block if there is one, and
+// installs its handler, unless that is so already. False when the program has taken every real-time
+// signal.
 bool prepare_capture() noexcept;
 // Has this thread take the signal, although it may block others: for threads that run loops.
 void admit_capture() noexcept;

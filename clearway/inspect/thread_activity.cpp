@@ -1,6 +1,7 @@
 #include <clearway/inspect/thread_activity.hpp>
 
 #include <array>
+#include <cerrno>
 #include <cstdint>
 #include <cstdio>
 #include <cstring>
@@ -10,6 +11,7 @@
 #include <fmt/format.h>
 #include <sys/syscall.h>
 #include <unistd.h>
+#include <clearway/base/error.hpp>
 
 namespace clearway::inspect {
 namespace {
@@ -104,9 +106,15 @@ std::string call_text(pid_t process, pid_t thread) {
 }  // namespace
 
 std::string thread_activity(pid_t process, pid_t thread) {
+  errno = 0;
   const std::string stat = of_thread(process, thread, "stat");
+  const int code = errno;
   const std::size_t name_end = stat.rfind(')');
-  if (name_end == std::string::npos || name_end + 2 >= stat.size()) return "is gone";
+  if (name_end == std::string::npos || name_end + 2 >= stat.size()) {
+    // There may be no descriptor left, or no /proc: the kernel is asked without them.
+    if (::syscall(SYS_tgkill, process, thread, 0) != 0 && errno == ESRCH) return "is gone";
+    return fmt::format("cannot be looked at (/proc: {})", system_message(code));
+  }
   const char state = stat[name_end + 2];
   if (state == 'R') return "burns CPU";
   if (state == 'T' || state == 't') return "is stopped";

@@ -11,6 +11,7 @@
 #include <atomic>
 #include <condition_variable>
 #include <cstdlib>
+#include <memory>
 #include <mutex>
 #include <system_error>
 #include <thread>
@@ -42,7 +43,8 @@ struct Watched {
   bool call_reported = false;           // this call
   bool turn_reported = false;           // anything of this turn
   std::optional<ProcessorTimes> times;  // of its thread, when the call was first met again
-  Duration watched{};                   // since then
+  Clock::time_point met;                // then
+  Duration watched{};                   // since then, in ticks
 };
 
 // A report on its way: what needs the thread to stand still is there, names are not.
@@ -104,6 +106,10 @@ class Watchdog {
     }
   }
 
+  void before_fork();
+  void after_fork();
+  void begin_anew();
+
   void start();
   bool start_thread(void (Watchdog::*work)());
   void watch();
@@ -137,17 +143,52 @@ class Watchdog {
   // Of the watchdog's thread.
   std::vector<Watched> loops_;
   std::vector<Draft> drafts_;
-  bool idle_ = true;  // no loop has begun a turn since the last look
+  Clock::time_point waited_ = Clock::now();  // when the last wait ended
+  bool idle_ = true;                         // no loop has begun a turn since the last look
   int idle_ticks_ = 0;
   int reports_ = 0;  // in this minute
   std::uint64_t left_out_ = 0;
   Clock::time_point minute_ = Clock::now();
 };
 
+// A fork has one thread, and locks as they were: those of the watchdog are free when it begins, and
+// nobody waits at its conditions any more. Loops of the parent are none of its own.
+void Watchdog::before_fork() {
+  loop_registry.mutex.lock();
+  mutex_.lock();
+}
+
+void Watchdog::after_fork() {
+  mutex_.unlock();
+  loop_registry.mutex.unlock();
+}
+
+void Watchdog::begin_anew() {
+  std::construct_at(&changed_);
+  std::construct_at(&handed_over_);
+  std::construct_at(&delivered_);
+  process_ = 0;
+  handed_.clear();
+  undelivered_ = 0;
+  loops_.clear();
+  drafts_.clear();
+  idle_ = true;
+  idle_ticks_ = 0;
+  while (LoopRecord* const record = std::exchange(loop_registry.first, nullptr)) {
+    loop_registry.first = std::exchange(record->next, nullptr);
+    record->previous = nullptr;
+  }
+  after_fork();
+}
+
 void Watchdog::start() {
   const std::lock_guard lock(mutex_);
   if (process_ == ::getpid() || options_.threshold == Duration::zero()) return;
   prepare_capture();
+  static const bool follows_forks =
+      ::pthread_atfork([] { instance().before_fork(); }, [] { instance().after_fork(); },
+                       [] { instance().begin_anew(); }) == 0;
+  static_cast<void>(follows_forks);
   reporting_ = false;
   if (start_thread(&Watchdog::watch)) process_ = ::getpid();
 }
@@ -230,7 +271,13 @@ Duration Watchdog::wait(Duration tick) {
     idle_ticks_ = 0;
   }
   lock.unlock();
-  if (!doze) return std::min<Duration>(Clock::now() - before, tick + tick / 4);
+  const Clock::time_point now = Clock::now();
+  const Clock::time_point last = std::exchange(waited_, now);
+  if (!doze) {
+    constexpr Duration longest_look = std::chrono::milliseconds(100);  // at threads that come late
+    return std::min<Duration>(before - last, longest_look) +
+           std::min<Duration>(now - before, tick + tick / 4);
+  }
   ask_to_be_woken(false);
   return Duration::zero();
 }
@@ -316,7 +363,10 @@ void Watchdog::look_at(Watched& watched, Duration passed, const WatchOptions& op
   } else {
     watched.call += passed;
     if (watched.times) watched.watched += passed;
-    if (!watched.times) watched.times = processor_times(::getpid(), watched.record->thread);
+    if (!watched.times) {
+      watched.times = processor_times(::getpid(), watched.record->thread);
+      watched.met = Clock::now();
+    }
   }
   // One task that is slow; or many that are quick, and their turn takes too long.
   const bool long_turn = !watched.turn_reported && watched.turn >= options.threshold;
@@ -337,20 +387,27 @@ std::optional<Draft> Watchdog::draft(Watched& watched, const WatchOptions& optio
   }
   const auto times = processor_times(::getpid(), thread);
   if (times && watched.times) {
-    report.processor = times->on - watched.times->on;
-    report.starved = times->waiting - watched.times->waiting;
+    // The kernel's time goes on while the watchdog gets no processor itself; its ticks do not.
+    const std::chrono::duration<double> passed = Clock::now() - watched.met;
+    const double share = std::min(1.0, std::chrono::duration<double>(watched.watched) / passed);
+    const auto in_ticks = [&](Duration length) {
+      return std::chrono::duration_cast<Duration>(length * share);
+    };
+    report.processor = in_ticks(times->on - watched.times->on);
+    report.starved = in_ticks(times->waiting - watched.times->waiting);
     report.watched = watched.watched;
   }
   const bool slow_call = watched.call >= watched.next_report;
   report.blocked = slow_call ? watched.call : watched.turn;
   const Duration least = slow_call ? watched.next_report : options.threshold;
-  if (report.blocked - report.starved < least) return std::nullopt;
+  const Duration own = report.blocked - report.starved;
+  if (own < least) return std::nullopt;
   if (!watched.call_reported) {
     const std::lock_guard lock(mutex_);
     ++counts_.stalls;
   }
   watched.turn_reported = watched.call_reported = true;
-  watched.next_report = 2 * std::max(watched.call, options.threshold);
+  watched.next_report = 2 * std::max(slow_call ? own : watched.call, options.threshold);
   if (!may_report(options)) return std::nullopt;
 
   report.thread = thread;

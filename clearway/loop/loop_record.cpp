@@ -32,6 +32,7 @@ void enlist(LoopRecord& record, Loop& loop) noexcept {
 
 void delist(LoopRecord& record) noexcept {
   const std::lock_guard lock(loop_registry.mutex);
+  if (record.previous == nullptr && loop_registry.first != &record) return;  // this is a fork
   if (record.next != nullptr) record.next->previous = record.previous;
   (record.previous != nullptr ? record.previous->next : loop_registry.first) = record.next;
 }

@@ -17,6 +17,7 @@
 #include <clearway/task/sync.hpp>
 #include <clearway/task/task_group.hpp>
 #include <clearway/task/timeout.hpp>
+#include <clearway/task/to_thread.hpp>
 #include <clearway/task/with_scope.hpp>
 
 namespace clearway {
@@ -106,9 +107,13 @@ class Crew {
       co_await over_.wait();
       over_.clear();
     }
-    for (const auto& seat : seats_) {
-      if (seat->thread.joinable()) seat->thread.join();  // its last words have come
-    }
+    // Their last words have come, but not yet their end: joining blocks, if only for a moment.
+    const auto join = [this] {
+      for (const auto& seat : seats_) {
+        if (seat->thread.joinable()) seat->thread.join();
+      }
+    };
+    co_await to_thread(join);
   }
 
   void throw_error() const {

@@ -6,6 +6,8 @@
 #include <netdb.h>
 #include <poll.h>
 
+#include <clearway/task/workers.hpp>
+
 #include "hooks_world.hpp"
 
 namespace clearway {
@@ -116,6 +118,12 @@ TEST_F(HooksBlocking, ATaskThatAFiberAwaitsIsATask) {
     const std::string message = co_await fiber::run(body);
     EXPECT_THAT(message, HasSubstr("blocks the loop"));
   }());
+}
+
+TEST_F(HooksBlocking, WorkersEndWithoutBlockingTheLoopThatWaitsForThem) {
+  fiber::set_blocking(fiber::Blocking::throw_error);
+  run(run_workers(2, [](Worker) -> Task<> { co_await sleep(1ms); }));
+  EXPECT_THAT(Logged::lines(), IsEmpty());
 }
 
 }  // namespace
