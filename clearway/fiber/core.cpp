@@ -16,11 +16,21 @@ namespace clearway::detail {
 
 namespace {
 
+// Destructors of static and of thread-local objects may run fibers when the thread's pool has gone:
+// theirs stays.
 [[gnu::noinline]] FiberPool& make_pool() {
-  static thread_local std::unique_ptr<FiberPool> owner;
-  owner = std::make_unique<FiberPool>();
-  this_fiber_thread.pool = owner.get();
-  return *owner;
+  static constinit thread_local bool ended = false;
+  struct Owner {
+    std::unique_ptr<FiberPool> pool;
+    ~Owner() { ended = true; }
+  };
+  FiberPool* const pool = new FiberPool;
+  this_fiber_thread.pool = pool;
+  if (!ended) {
+    static thread_local Owner owner;
+    owner.pool.reset(pool);
+  }
+  return *pool;
 }
 
 [[noreturn]] void destroy_frame(void*) {

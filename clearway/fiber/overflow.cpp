@@ -76,7 +76,8 @@ const char* stack_pointer(const void* machine) noexcept {
 #endif
 }
 
-// Then as if we had not been there: the fault happens again under the default action.
+// Then as if we had not been there: the fault happens again under the default action, and what
+// somebody sent is sent again.
 void handle(int number, siginfo_t* information, void* machine) {
   const auto* address = static_cast<const char*>(information->si_addr);
   const char* const stands = stack_pointer(machine);
@@ -90,6 +91,7 @@ void handle(int number, siginfo_t* information, void* machine) {
     before.sa_sigaction(number, information, machine);
   } else if (before.sa_handler == SIG_DFL || before.sa_handler == SIG_IGN) {
     ::signal(number, SIG_DFL);
+    if (information->si_code <= 0) ::syscall(SYS_tgkill, ::getpid(), ::gettid(), number);
   } else {
     before.sa_handler(number);
   }

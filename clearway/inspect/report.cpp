@@ -18,21 +18,8 @@ bool is_runtime(const StackFrame& frame) {
          frame.function.find("clearway::detail::Root::drive") != std::string::npos;
 }
 
-// A template's arguments fill lines and help nobody who has the line of the source.
-std::string without_arguments(const std::string& function) {
-  std::string name = short_name(function);
-  constexpr std::size_t long_enough = 60;
-  if (name.size() <= long_enough || !name.ends_with(">")) return name;
-  int depth = 0;
-  for (std::size_t index = name.size(); index-- > 0;) {
-    if (name[index] == '>') ++depth;
-    if (name[index] == '<' && --depth == 0) return name.substr(0, index) + "<…>";
-  }
-  return name;
-}
-
 std::string activity(const StallReport& report) {
-  std::string text = report.activity;
+  std::string text = printable(report.activity);
   if (report.watched > Duration::zero()) {
     text += fmt::format(" (on a processor for {} of the last {}", to_text(report.processor),
                         to_text(report.watched));
@@ -48,7 +35,7 @@ std::string activity(const StallReport& report) {
 
 std::string to_text(const StallReport& report) {
   const std::string who =
-      report.task.empty() ? "what was posted to it, or a timer," : "task " + report.task;
+      report.task.empty() ? "what was posted to it, or a timer," : "task " + printable(report.task);
   std::string text = fmt::format("the loop of thread {} has been blocked for {}\n  by {}: it {}\n",
                                  report.thread, to_text(report.blocked), who, activity(report));
   if (report.callbacks > 0) {
@@ -56,7 +43,7 @@ std::string to_text(const StallReport& report) {
   }
   if (!report.await_chain.empty()) text += "  tasks:\n";
   for (const FrameView& frame : report.await_chain) {
-    text += fmt::format("    in {}{}\n", short_name(frame.function), where(frame.at));
+    text += fmt::format("    in {}{}\n", printable(short_name(frame.function)), where(frame.at));
   }
   if (report.stack.empty()) {
     text += fmt::format("  no C++ stack: {}\n", report.no_stack);
@@ -65,8 +52,8 @@ std::string to_text(const StallReport& report) {
   }
   for (const StackFrame& frame : report.stack) {
     if (is_runtime(frame)) break;
-    const std::string name = frame.function.empty() ? fmt::format("{:#x}", frame.address)
-                                                    : without_arguments(frame.function);
+    const std::string name =
+        frame.function.empty() ? fmt::format("{:#x}", frame.address) : brief_name(frame.function);
     const std::string module = frame.module.empty() ? "" : " in " + frame.module;
     text += fmt::format("    {}{}{}\n", name, where(frame.at), module);
   }

@@ -3,13 +3,16 @@
 #include <ranges>
 
 #include <gmock/gmock.h>
+#include <unistd.h>
 #include <clearway/fiber/fiber.hpp>
 #include <clearway/fiber/sanitizer.hpp>
 #include <clearway/task/gather.hpp>
+#include <clearway/task/run.hpp>
 #include <clearway/task/sleep.hpp>
 #include <tests/support/worlds.hpp>
 
 #include <csignal>
+#include <cstdlib>
 
 namespace clearway {
 namespace {
@@ -69,6 +72,38 @@ TEST(FiberStack, AFaultInTheGuardOfAnotherIsNoOverflow) {
 #endif
   EXPECT_EXIT(read_in_the_guard_of_another(), testing::KilledBySignal(SIGSEGV),
               testing::Not(testing::HasSubstr("stack overflow")));
+}
+
+Task<> run_a_fiber() {
+  co_await fiber::run([] { fiber::await(yield()); });
+}
+
+TEST(FiberStack, WhoSendsTheSignalOfAFaultEndsTheProgram) {
+#if defined(CLEARWAY_ASAN) || defined(CLEARWAY_TSAN)
+  GTEST_SKIP() << "sanitizers report faults their own way";
+#endif
+  const auto send = [] {
+    run(run_a_fiber());
+    ::kill(::getpid(), SIGSEGV);
+    std::_Exit(0);
+  };
+  EXPECT_EXIT(send(), testing::KilledBySignal(SIGSEGV), "");
+}
+
+// A static object is destroyed after the thread's own pool of stacks.
+TEST(FiberStack, DestructorsOfStaticObjectsMayRunFibers) {
+  struct Late {
+    ~Late() {
+      run(run_a_fiber());
+      std::_Exit(7);
+    }
+  };
+  const auto end = [] {
+    static const Late late;
+    run(run_a_fiber());
+    std::exit(0);
+  };
+  EXPECT_EXIT(end(), testing::ExitedWithCode(7), "");
 }
 
 }  // namespace
