@@ -4,9 +4,9 @@
 // of the loop: where a task would wait, in the middle of whatever library, the fiber gives the
 // thread to the others.
 //
-//   auto sid = co_await fiber::run(send_sms_blocking, from, to, body);   // from a task into a
-//   fiber auto json = fiber::await(fetch_json(session, url));                  // and back, inside
-//   it int main() { return fiber::run_main([] { serve_blocking(); }); }     // nothing but fibers
+//   auto sid = co_await fiber::run(send_sms, from, to, body);  // from a task into a fiber
+//   auto json = fiber::await(fetch_json(session, url));        // and back, inside it
+//   int main() { return fiber::run_main(serve_blocking); }     // nothing but fibers
 //
 // fiber::await() works everywhere. For blocking calls (recv, poll, connect, sleep, getaddrinfo …)
 // of C libraries to do the same, link clearway::fiber_hooks; see docs/guides/blocking.md.
