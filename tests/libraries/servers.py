@@ -32,6 +32,11 @@ def answers(port):
         return False
 
 
+def answers_at(path):
+    with socket.socket(socket.AF_UNIX) as probe:
+        return probe.connect_ex(path) == 0
+
+
 def installed(*names):
     for name in names:
         for folder in ("/usr/sbin", "/usr/lib/rabbitmq/bin", "/usr/lib/postgresql/15/bin"):
@@ -86,6 +91,10 @@ class Servers:
             raise Missing("library_%s was not built: its library is not installed" % library)
         return path
 
+    def log(self):
+        with open(os.path.join(self.folder, "log"), encoding="utf-8", errors="replace") as text:
+            return text.read()
+
     def start(self, *command, ready, environment=None, **options):
         log = open(os.path.join(self.folder, "log"), "wb")
         process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, cwd=self.folder,
@@ -95,8 +104,7 @@ class Servers:
         self.ends.append(lambda: stop_group(process))
         for _ in range(1200):
             if process.poll() is not None:
-                with open(os.path.join(self.folder, "log"), encoding="utf-8") as text:
-                    raise Failed("%s ended: %s" % (command[0], text.read()[-800:]))
+                raise Failed("%s ended: %s" % (command[0], self.log()[-800:]))
             if ready():
                 return process
             time.sleep(0.05)
@@ -121,7 +129,7 @@ class Servers:
         path = os.path.join(self.folder, "redis.sock")
         self.start(installed("redis-server"), "--port", "0", "--unixsocket", path, "--save", "",
                    "--dir", self.folder, "--maxclients", str(self.connections + 100),
-                   "--tcp-backlog", "4096", ready=lambda: os.path.exists(path))
+                   "--tcp-backlog", "4096", ready=lambda: answers_at(path))
         return [program, path]
 
     def libpq(self):
@@ -131,10 +139,11 @@ class Servers:
         as_user = demote("postgres")
         subprocess.run([initdb, "-D", data, "-A", "trust", "-U", "tester", "--no-sync"],
                        check=True, capture_output=True, cwd=self.folder, **as_user)
-        path = os.path.join(self.folder, ".s.PGSQL.5432")
         self.start(postgres, "-D", data, "-k", self.folder, "-c", "listen_addresses=", "-c",
-                   "fsync=off", "-c", "max_connections=%d" % (self.connections + 10),
-                   ready=lambda: os.path.exists(path), **as_user)
+                   "fsync=off", "-c", "lc_messages=C",
+                   "-c", "max_connections=%d" % (self.connections + 10),
+                   # It answers before that, and sends everybody away.
+                   ready=lambda: "ready to accept connections" in self.log(), **as_user)
         return [program, "host=%s user=tester dbname=postgres" % self.folder]
 
     def mariadb(self):
