@@ -64,7 +64,8 @@ int send_sms_program(Account& account, const Message& message, int& ticks) {
   try {
     const example::StandIn stand_in(account.base_url);
     background().start(tick_for_ever, std::ref(ticks));  // until the program ends
-    report(send_sms_blocking(account, message), ticks);
+    const std::string id = send_sms_blocking(account, message);
+    report(id, ticks);
     return 0;
   } catch (const std::exception& error) {
     fmt::print(stderr, "send_sms: {}\n", error.what());
