@@ -115,11 +115,12 @@ void admit_capture() noexcept {
 }
 
 Capture capture_stack(int thread, Duration patience) {
-  // The program may have taken ours since.
-  if (!prepare_capture()) return {{}, "the program has taken every real-time signal"};
+  const int number = signal_number.load();
+  if (number == 0) return {{}, "the program has taken every real-time signal"};
+  if (!is_ours(number)) return {{}, "the program has taken the watchdog's signal for itself"};
   desk.done.store(false, std::memory_order_relaxed);
   desk.wanted.store(thread, std::memory_order_release);
-  if (::syscall(SYS_tgkill, ::getpid(), thread, signal_number.load()) != 0) {
+  if (::syscall(SYS_tgkill, ::getpid(), thread, number) != 0) {
     desk.wanted.store(0);
     return {{}, "the thread could not be interrupted"};
   }

@@ -24,6 +24,7 @@
 #include <clearway/inspect/reader.hpp>
 #include <clearway/inspect/symbols.hpp>
 #include <clearway/inspect/thread_activity.hpp>
+#include <clearway/loop/fork.hpp>
 
 #include <csignal>
 
@@ -88,6 +89,8 @@ class Watchdog {
     const std::lock_guard lock(mutex_);
     return counts_;
   }
+  void before_fork() { mutex_.lock(); }
+  void after_fork(bool in_child);
   std::atomic<StallSink> sink = nullptr;
 
  private:
@@ -105,10 +108,6 @@ class Watchdog {
                      watch_options_help());
     }
   }
-
-  void before_fork();
-  void after_fork();
-  void begin_anew();
 
   void start();
   bool start_thread(void (Watchdog::*work)());
@@ -143,6 +142,7 @@ class Watchdog {
   // Of the watchdog's thread.
   std::vector<Watched> loops_;
   std::vector<Draft> drafts_;
+  std::vector<Duration> ended_;              // stalls
   Clock::time_point waited_ = Clock::now();  // when the last wait ended
   bool idle_ = true;                         // no loop has begun a turn since the last look
   int idle_ticks_ = 0;
@@ -151,44 +151,29 @@ class Watchdog {
   Clock::time_point minute_ = Clock::now();
 };
 
-// A fork has one thread, and locks as they were: those of the watchdog are free when it begins, and
-// nobody waits at its conditions any more. Loops of the parent are none of its own.
-void Watchdog::before_fork() {
-  loop_registry.mutex.lock();
-  mutex_.lock();
-}
-
-void Watchdog::after_fork() {
-  mutex_.unlock();
-  loop_registry.mutex.unlock();
-}
-
-void Watchdog::begin_anew() {
-  std::construct_at(&changed_);
-  std::construct_at(&handed_over_);
-  std::construct_at(&delivered_);
-  process_ = 0;
-  handed_.clear();
-  undelivered_ = 0;
-  loops_.clear();
-  drafts_.clear();
-  idle_ = true;
-  idle_ticks_ = 0;
-  while (LoopRecord* const record = std::exchange(loop_registry.first, nullptr)) {
-    loop_registry.first = std::exchange(record->next, nullptr);
-    record->previous = nullptr;
+// A fork has one thread, and locks as they were: the watchdog's is free when it begins, and nobody
+// waits at its conditions any more.
+void Watchdog::after_fork(bool in_child) {
+  if (in_child) {
+    std::construct_at(&changed_);
+    std::construct_at(&handed_over_);
+    std::construct_at(&delivered_);
+    process_ = 0;
+    handed_.clear();
+    undelivered_ = 0;
+    loops_.clear();
+    drafts_.clear();
+    ended_.clear();
+    idle_ = true;
+    idle_ticks_ = 0;
   }
-  after_fork();
+  mutex_.unlock();
 }
 
 void Watchdog::start() {
   const std::lock_guard lock(mutex_);
   if (process_ == ::getpid() || options_.threshold == Duration::zero()) return;
   prepare_capture();
-  static const bool follows_forks =
-      ::pthread_atfork([] { instance().before_fork(); }, [] { instance().after_fork(); },
-                       [] { instance().begin_anew(); }) == 0;
-  static_cast<void>(follows_forks);
   reporting_ = false;
   if (start_thread(&Watchdog::watch)) process_ = ::getpid();
 }
@@ -222,6 +207,10 @@ void Watchdog::watch() {
     const Duration passed = wait(tick);
     if (threshold == Duration::zero()) continue;
     look(passed, options);
+    for (const Duration length : std::exchange(ended_, {})) {  // with nothing locked
+      log::write(log::Level::info, "watchdog",
+                 "the loop goes on after " + to_text(length) + " or a little more");
+    }
     if (!drafts_.empty()) hand_over();
   }
 }
@@ -456,17 +445,21 @@ void Watchdog::end_stall(const Watched& watched) {
     counts_.longest = std::max(counts_.longest, watched.turn);
     counts_.total += watched.turn;
   }
-  log::write(log::Level::info, "watchdog",
-             "the loop goes on after " + to_text(watched.turn) + " or a little more");
+  ended_.push_back(watched.turn);
 }
 
 constexpr LoopRegistry::Watcher watcher = {
     [](LoopRecord& record) { Watchdog::instance().came(record); },
     [] { Watchdog::instance().wake(); }};
+constexpr ForkWatcher forks = {[] { Watchdog::instance().before_fork(); },
+                               [](bool in_child) { Watchdog::instance().after_fork(in_child); }};
 
 }  // namespace
 
-void install_watchdog() noexcept { loop_registry.watcher.store(&watcher); }
+void install_watchdog() noexcept {
+  fork_watcher.store(&forks);
+  loop_registry.watcher.store(&watcher);
+}
 
 StallCounts stall_counts() noexcept { return Watchdog::instance().counts(); }
 void set_watch_options(const WatchOptions& options) { Watchdog::instance().set_options(options); }

@@ -113,7 +113,14 @@ class Crew {
         if (seat->thread.joinable()) seat->thread.join();
       }
     };
-    co_await to_thread(join);
+    const bool any = std::any_of(seats_.begin(), seats_.end(),
+                                 [](const auto& seat) { return seat->thread.joinable(); });
+    if (!any) co_return;
+    try {
+      co_await to_thread(join);
+    } catch (const SystemError&) {  // no thread can be had, which may be why we are here
+      join();
+    }
   }
 
   void throw_error() const {

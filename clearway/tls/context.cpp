@@ -90,27 +90,20 @@ TicketKeys& ticket_keys() {
   return keys;
 }
 
-// What a session was agreed on: who the server is, and whom it asked for. It is resumed only where
-// that is the same.
-std::string session_terms(const TlsServerOptions& options) {
-  const TlsIdentity& identity = options.identity;
-  const TlsRoots& roots = options.client_roots;
-  std::string terms(1, static_cast<char>('0' + static_cast<int>(options.client_certificates)));
-  for (const std::string* term : {&identity.certificate_file, &identity.certificate_pem,
-                                  &options.directory, &roots.file, &roots.directory, &roots.pem}) {
-    terms += fmt::format("{}:{}", term->size(), *term);
-  }
-  return terms;
-}
-
-// Clients resume with tickets, which keep no memory here.
+// Clients resume with tickets, which keep no memory here; at servers of the same certificate only.
+// One that asks for client certificates has keys of its own: a session says that its client was
+// trusted once, and a new context may not trust it any more.
 void give_tickets(SSL_CTX* context, const TlsServerOptions& options) {
   SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);
-  TicketKeys& keys = ticket_keys();
-  SSL_CTX_set_tlsext_ticket_keys(context, keys.data(), keys.size());
-  const std::string terms = session_terms(options);
+  if (options.client_certificates == ClientCertificates::none) {
+    TicketKeys& keys = ticket_keys();
+    SSL_CTX_set_tlsext_ticket_keys(context, keys.data(), keys.size());
+  }
+  const TlsIdentity& identity = options.identity;
+  const std::string server = fmt::format("{}\n{}\n{}", identity.certificate_file, options.directory,
+                                         identity.certificate_pem);
   std::array<unsigned char, SHA256_DIGEST_LENGTH> digest;
-  SHA256(reinterpret_cast<const unsigned char*>(terms.data()), terms.size(), digest.data());
+  SHA256(reinterpret_cast<const unsigned char*>(server.data()), server.size(), digest.data());
   SSL_CTX_set_session_id_context(context, digest.data(), digest.size());
 }
 

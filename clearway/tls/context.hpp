@@ -34,7 +34,7 @@ class TlsClientContext {
 };
 
 // What the connections of a server share: its certificate, and whom it asks for one. Clients resume
-// with tickets, at every context of the process that has the same of both. A handle, as above.
+// at all contexts of the same certificate; where they are asked, at this one. A handle, as above.
 class TlsServerContext {
  public:
   // As above.

@@ -118,24 +118,22 @@ TEST(EndpointTest, UnixSocketsHaveTheirMode) {
 TEST(EndpointTest, UnixSocketsHaveTheirModeFromTheFirstMoment) {
   const TemporaryFolder folder;
   const std::string path = folder.path() + "/socket";
-  std::atomic<bool> done = false;
   std::atomic<unsigned> seen = 0;
-  std::thread observer([&] {
-    while (!done) {
+  const std::jthread observer([&](const std::stop_token& stop) {
+    while (!stop.stop_requested()) {
       struct stat status{};
       if (::stat(path.c_str(), &status) == 0) seen |= status.st_mode & 0777U;
     }
   });
   const mode_t before = ::umask(0);
-  run([](std::string where) -> Task<> {
-    for (int count = 0; count < 200; ++count) {
+  run([](std::string where, std::atomic<unsigned>& modes) -> Task<> {
+    const Instant end = loop_time() + std::chrono::seconds(20);
+    for (int count = 0; count < 200 || (modes == 0 && loop_time() < end); ++count) {
       const ServerEndpoint endpoint = listen_endpoint("unix:" + where + ":mode=600");
     }
     co_return;
-  }(quote_endpoint(path)));
+  }(quote_endpoint(path), seen));
   ::umask(before);
-  done = true;
-  observer.join();
   EXPECT_EQ(seen, 0600U);
 }
 
