@@ -2,7 +2,7 @@
 // already and nothing around them. bench_fiber_context METRIC, see bench/support/fibers.hpp.
 
 #include <array>
-#include <string>
+#include <string_view>
 #include <vector>
 
 #include <sys/mman.h>
@@ -28,43 +28,47 @@ context::fcontext_t make() {
   return context::make_fcontext(static_cast<char*>(stack) + size, size, go_back);
 }
 
-void enter(long count) {
+double enter(long count) {
   context::fcontext_t fiber = make();
+  const bench::Stopwatch stopwatch;
   for (long index = 0; index < count; ++index) {
     fiber = context::jump_fcontext(fiber, nullptr).fctx;
   }
+  return stopwatch.nanoseconds_per(count);
 }
 
 // Through the one that deals them out, as a loop does.
-void switch_between_ten(long count) {
+double switch_between_ten(long count) {
   std::array<context::fcontext_t, 10> fibers{};
   for (auto& fiber : fibers) fiber = make();
+  const bench::Stopwatch stopwatch;
   for (long index = 0; index < count; index += 10) {
     for (auto& fiber : fibers) fiber = context::jump_fcontext(fiber, nullptr).fctx;
   }
+  return stopwatch.nanoseconds_per(count);
 }
 
-double bytes(long count) {
+bench::Figures bytes(long count) {
   std::vector<context::fcontext_t> fibers(static_cast<std::size_t>(count));
-  const std::int64_t before = bench::resident_bytes();
+  const bench::MemoryGrowth growth;
   for (auto& fiber : fibers) fiber = context::jump_fcontext(make(), nullptr).fctx;
-  return static_cast<double>(bench::resident_bytes() - before) / static_cast<double>(count);
+  return growth.bytes_per(count);
 }
 
 }  // namespace
 
 int main(int count, char** arguments) {
-  if (count != 2) bench::unknown_fiber_metric();
-  const std::string metric = arguments[1];
+  if (count != 2) bench::unknown_metric(bench::fiber_metrics);
+  const std::string_view metric = arguments[1];
   if (metric == "enter") {
-    bench::report_fibers(metric, bench::nanoseconds_of(counts.enter, enter));
+    bench::report(metric, bench::in_slices(counts.slices, counts.enter, enter));
   } else if (metric == "switch") {
-    bench::report_fibers(metric, bench::nanoseconds_of(counts.switches, switch_between_ten));
+    bench::report(metric, bench::in_slices(counts.slices, counts.switches, switch_between_ten));
   } else if (metric == "bytes") {
-    bench::report_fibers(metric, bytes(counts.fibers));
+    bench::report(metric, bytes(counts.fibers));
   } else if (metric == "child" || metric == "await") {
     bench::report_nothing(metric);  // it has no tasks
   } else {
-    bench::unknown_fiber_metric();
+    bench::unknown_metric(bench::fiber_metrics);
   }
 }

@@ -2,7 +2,7 @@
 // would write.
 
 #include <ranges>
-#include <string>
+#include <string_view>
 
 #include <bench/support/fibers.hpp>
 #include <clearway/fiber/fiber.hpp>
@@ -20,27 +20,35 @@ int one() { return 1; }
 Task<int> child() { co_return 1; }
 int await_one() { return fiber::await(child()); }
 
-Task<> await_children(long count) {
+Task<double> await_children(long count) {
+  const bench::Stopwatch stopwatch;
   for (long index = 0; index < count; ++index) static_cast<void>(co_await child());
+  co_return stopwatch.nanoseconds_per(count);
 }
 
-Task<> enter(long count) {
+Task<double> enter(long count) {
+  const bench::Stopwatch stopwatch;
   for (long index = 0; index < count; ++index) static_cast<void>(co_await fiber::run(one));
+  co_return stopwatch.nanoseconds_per(count);
 }
 
-Task<> enter_and_await(long count) {
+Task<double> enter_and_await(long count) {
+  const bench::Stopwatch stopwatch;
   for (long index = 0; index < count; ++index) static_cast<void>(co_await fiber::run(await_one));
+  co_return stopwatch.nanoseconds_per(count);
 }
 
-Task<> switch_between_ten(long count) {
+Task<double> switch_between_ten(long count) {
+  const bench::Stopwatch stopwatch;
   const auto body = [count](int) {
     for (long index = 0; index < count / 10; ++index) fiber::await(yield());
   };
   const auto on_fiber = [&](int number) { return fiber::run(body, number); };
   co_await gather(std::views::iota(0, 10), on_fiber);
+  co_return stopwatch.nanoseconds_per(count);
 }
 
-Task<double> bytes(long count) {
+Task<bench::Figures> bytes(long count) {
   Event event;
   long waiting = 0;
   const auto body = [&](long) {
@@ -48,33 +56,34 @@ Task<double> bytes(long count) {
     fiber::await(event.wait());
   };
   const auto on_fiber = [&](long number) { return fiber::run(body, number); };
-  double result = 0;
-  const std::int64_t before = bench::resident_bytes();
+  bench::Figures result{};
+  const bench::MemoryGrowth growth;
   const auto look = [&]() -> Task<> {
     while (waiting < count) co_await yield();
-    result = static_cast<double>(bench::resident_bytes() - before) / static_cast<double>(count);
+    result = growth.bytes_per(count);
     event.set();
   };
   co_await gather(gather(std::views::iota(0L, count), on_fiber), look());
   co_return result;
 }
 
-double nanoseconds(long count, Task<> (*operation)(long)) {
-  return bench::nanoseconds_of(count, [&](long number) { run(operation(number)); });
+bench::Figures of(long count, Task<double> (*operation)(long)) {
+  const auto once = [&](long number) { return run(operation(number)); };
+  return bench::in_slices(counts.slices, count, once);
 }
 
-double measure(const std::string& metric) {
-  if (metric == "child") return nanoseconds(counts.child, await_children);
-  if (metric == "enter") return nanoseconds(counts.enter, enter);
-  if (metric == "await") return nanoseconds(counts.await, enter_and_await);
-  if (metric == "switch") return nanoseconds(counts.switches, switch_between_ten);
+bench::Figures measure(std::string_view metric) {
+  if (metric == "child") return of(counts.child, await_children);
+  if (metric == "enter") return of(counts.enter, enter);
+  if (metric == "await") return of(counts.await, enter_and_await);
+  if (metric == "switch") return of(counts.switches, switch_between_ten);
   if (metric == "bytes") return run(bytes(counts.fibers));
-  bench::unknown_fiber_metric();
+  bench::unknown_metric(bench::fiber_metrics);
 }
 
 }  // namespace
 
 int main(int count, char** arguments) {
-  if (count != 2) bench::unknown_fiber_metric();
-  bench::report_fibers(arguments[1], measure(arguments[1]));
+  if (count != 2) bench::unknown_metric(bench::fiber_metrics);
+  bench::report(arguments[1], measure(arguments[1]));
 }

@@ -8,25 +8,37 @@ from .report import present, table
 
 
 def measure(options) -> tuple[str, dict]:
-    peers = present(PRIMITIVES, options)
-    results = {metric: {peer.name: [] for peer in peers} for metric in METRICS}
+    return measure_metrics(METRICS, PRIMITIVES, options)
+
+
+def measure_metrics(metrics: dict[str, str], all_peers: list, options) -> tuple[str, dict]:
+    """A row for each metric, a column for each peer; see bench/support/metric.hpp."""
+    peers = present(all_peers, options)
+    results = {metric: {peer.name: [] for peer in peers} for metric in metrics}
     for number in range(options.rounds):
         print(f"  round {number + 1} of {options.rounds}", flush=True)
-        for metric in METRICS:
+        for metric in metrics:
             for peer in peers:
-                arguments = peer.arguments(options.build, metric=metric)
-                results[metric][peer.name].append(run_json(arguments, MEASURED_CPU)["value"])
-    lines = []
-    for metric, rows in results.items():
-        cells = [f"{show(min(values))} ({show(median(values))})" for values in rows.values()]
-        lines.append([METRICS[metric], *cells])
+                figures = run_json(peer.arguments(options.build, metric=metric), MEASURED_CPU)
+                if figures["best"] is not None:
+                    results[metric][peer.name].append(figures)
+    lines = [[metrics[metric], *map(cell, rows.values())] for metric, rows in results.items()]
     return table(["", *(peer.name for peer in peers)], lines), results
+
+
+def cell(rounds: list[dict]) -> str:
+    if not rounds:
+        return "–"
+    best = min(figures["best"] for figures in rounds)
+    return f"{show(best)} ({show(median(figures['median'] for figures in rounds))})"
 
 
 def show(value: float) -> str:
     return f"{value:.1f}" if value < 100 else f"{value:,.0f}"
 
 
-METHOD = """One thread on one core; every figure is from a fresh process. Best round first, median \
-in parentheses. Bytes are the growth of resident memory over a million waiting tasks (asyncio: \
-200,000), everything counted."""
+SLICES = """One thread on one core, each round in a fresh process and in slices of a few \
+milliseconds. The best slice first, the median in parentheses: a core of a virtual machine is at \
+its full speed only while the other half of the real one rests."""
+METHOD = SLICES + """ Bytes are the growth of resident memory over a million waiting tasks \
+(asyncio: 200,000), everything counted."""

@@ -23,9 +23,9 @@ class AsioPrimitives {
                                            asio::wait_traits<std::chrono::steady_clock>, Executor>;
   static constexpr asio::use_awaitable_t<Executor> awaitable{};
 
-  double run(std::string_view metric) {
+  double run(std::string_view metric, long count) {
     double value = 0;
-    asio::co_spawn(context_.get_executor(), measure(std::string(metric), value),
+    asio::co_spawn(context_.get_executor(), measure(std::string(metric), count, value),
                    [](const std::exception_ptr& error) {
                      if (error) std::rethrow_exception(error);
                    });
@@ -65,35 +65,31 @@ class AsioPrimitives {
     const MemoryGrowth growth;
     for (long i = 0; i < count; ++i) asio::co_spawn(executor, wait_for(never_), asio::detached);
     co_await yielding(2);
-    const double bytes = growth.bytes_per(count);
+    const double bytes = growth.bytes_per(count).best;
     context_.stop();  // the waiting tasks are destroyed with it
     co_return bytes;
   }
 
-  Task<void> measure(std::string metric, double& value) {
-    const Counts counts;
+  Task<void> measure(std::string metric, long count, double& value) {
     const Executor executor = context_.get_executor();
     const Stopwatch stopwatch;
+    if (metric == "task_bytes") {
+      value = co_await task_bytes(executor, count);
+      co_return;
+    }
     if (metric == "await") {
-      for (long i = 0; i < counts.await; ++i) static_cast<void>(co_await child());
-      value = stopwatch.nanoseconds_per(counts.await);
+      for (long i = 0; i < count; ++i) static_cast<void>(co_await child());
     } else if (metric == "spawn_join") {
-      for (long i = 0; i < counts.spawn_join; ++i) {
+      for (long i = 0; i < count; ++i) {
         static_cast<void>(co_await asio::co_spawn(executor, child(), awaitable));
       }
-      value = stopwatch.nanoseconds_per(counts.spawn_join);
     } else if (metric == "switch") {
-      co_await switches(executor, counts.switches);
-      value = stopwatch.nanoseconds_per(counts.switches);
-    } else if (metric == "timer") {
-      set_and_cancel_timers(executor, counts.timers);
-      co_await yielding(1);  // behind the handlers of all that were cancelled
-      value = stopwatch.nanoseconds_per(counts.timers);
-    } else if (metric == "task_bytes") {
-      value = co_await task_bytes(executor, counts.tasks);
+      co_await switches(executor, count);
     } else {
-      unknown_metric();
+      set_and_cancel_timers(executor, count);
+      co_await yielding(1);  // behind the handlers of all that were cancelled
     }
+    value = stopwatch.nanoseconds_per(count);
   }
 
   asio::io_context context_{1};
@@ -101,9 +97,24 @@ class AsioPrimitives {
 };
 
 template <class Executor>
+Figures measure_asio(std::string_view metric) {
+  const Counts counts;
+  const auto of = [&](int slices, long count) {
+    const auto once = [&](long n) { return AsioPrimitives<Executor>().run(metric, n); };
+    return in_slices(slices, count, once);
+  };
+  if (metric == "await") return of(counts.slices, counts.await);
+  if (metric == "spawn_join") return of(counts.slices, counts.spawn_join / 3);
+  if (metric == "switch") return of(counts.slices, counts.switches / 4);
+  if (metric == "timer") return of(counts.timer_slices, counts.timers);
+  if (metric == "task_bytes") return of(1, counts.tasks);
+  unknown_metric(primitive_metrics);
+}
+
+template <class Executor>
 int asio_main(int count, char** arguments) {
-  if (count != 2) unknown_metric();
-  report(arguments[1], AsioPrimitives<Executor>().run(arguments[1]));
+  if (count != 2) unknown_metric(primitive_metrics);
+  report(arguments[1], measure_asio<Executor>(arguments[1]));
   return 0;
 }
 

@@ -4,7 +4,7 @@
 #define BOOST_COROUTINES_NO_DEPRECATION_WARNING 1
 
 #include <chrono>
-#include <string>
+#include <string_view>
 #include <utility>  // first: Boost 1.74 forgets it where it uses std::exchange
 
 #include <bench/support/fibers.hpp>
@@ -24,9 +24,10 @@ void await_ready(Yield yield) {
 }
 
 // Inside a handler a coroutine is entered at once.
-void enter(long count, bool awaits) {
+double enter(long count, bool awaits) {
   asio::io_context context(1);
   long sum = 0;
+  const bench::Stopwatch stopwatch;
   asio::post(context, [&] {
     for (long index = 0; index < count; ++index) {
       asio::spawn(context.get_executor(), [&](Yield yield) {
@@ -37,23 +38,26 @@ void enter(long count, bool awaits) {
   });
   context.run();
   if (sum != count) std::abort();
+  return stopwatch.nanoseconds_per(count);
 }
 
-void switch_between_ten(long count) {
+double switch_between_ten(long count) {
   asio::io_context context(1);
+  const bench::Stopwatch stopwatch;
   for (int number = 0; number < 10; ++number) {
     asio::spawn(context, [&](Yield yield) {
       for (long index = 0; index < count / 10; ++index) asio::post(yield);
     });
   }
   context.run();
+  return stopwatch.nanoseconds_per(count);
 }
 
-double bytes(long count) {
+bench::Figures bytes(long count) {
   asio::io_context context(1);
   asio::steady_timer never(context, std::chrono::hours(1));
-  double result = 0;
-  const std::int64_t before = bench::resident_bytes();
+  bench::Figures result{};
+  const bench::MemoryGrowth growth;
   for (long index = 0; index < count; ++index) {
     asio::spawn(context, [&](Yield yield) {
       boost::system::error_code error;
@@ -62,7 +66,7 @@ double bytes(long count) {
   }
   asio::post(context, [&] {
     asio::post(context, [&] {
-      result = static_cast<double>(bench::resident_bytes() - before) / static_cast<double>(count);
+      result = growth.bytes_per(count);
       never.cancel();
     });
   });
@@ -73,18 +77,19 @@ double bytes(long count) {
 }  // namespace
 
 int main(int count, char** arguments) {
-  if (count != 2) bench::unknown_fiber_metric();
-  const std::string metric = arguments[1];
+  if (count != 2) bench::unknown_metric(bench::fiber_metrics);
+  const std::string_view metric = arguments[1];
   if (metric == "enter" || metric == "await") {
-    const auto operation = [&](long number) { enter(number, metric == "await"); };
-    bench::report_fibers(metric, bench::nanoseconds_of(counts.enter / 5, operation));
+    const auto once = [&](long number) { return enter(number, metric == "await"); };
+    bench::report(metric, bench::in_slices(counts.slices, counts.enter / 10, once));
   } else if (metric == "switch") {
-    bench::report_fibers(metric, bench::nanoseconds_of(counts.switches, switch_between_ten));
+    bench::report(metric,
+                  bench::in_slices(counts.slices, counts.switches / 10, switch_between_ten));
   } else if (metric == "bytes") {
-    bench::report_fibers(metric, bytes(counts.fibers));
+    bench::report(metric, bytes(counts.fibers));
   } else if (metric == "child") {
     bench::report_nothing(metric);  // in the table of tasks
   } else {
-    bench::unknown_fiber_metric();
+    bench::unknown_metric(bench::fiber_metrics);
   }
 }

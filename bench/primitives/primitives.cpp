@@ -9,7 +9,7 @@
 #include <clearway/task/sync.hpp>
 #include <clearway/task/task_group.hpp>
 #include <functional>
-#include <string>
+#include <string_view>
 #include <vector>
 
 namespace {
@@ -26,27 +26,27 @@ Task<> yielding(long count) {
 
 Task<> wait_for(Event& event) { co_await event.wait(); }
 
-Task<double> measure_await() {
+Task<double> measure_await(long count) {
   const bench::Stopwatch stopwatch;
-  for (long i = 0; i < counts.await; ++i) static_cast<void>(co_await child());
-  co_return stopwatch.nanoseconds_per(counts.await);
+  for (long i = 0; i < count; ++i) static_cast<void>(co_await child());
+  co_return stopwatch.nanoseconds_per(count);
 }
 
-Task<double> measure_spawn_join() {
+Task<double> measure_spawn_join(long count) {
   const bench::Stopwatch stopwatch;
-  co_await task_group([](TaskGroup& group) -> Task<> {
-    for (long i = 0; i < counts.spawn_join; ++i) {
+  co_await task_group([&](TaskGroup& group) -> Task<> {
+    for (long i = 0; i < count; ++i) {
       const auto handle = group.start(child);
       static_cast<void>(co_await handle);
     }
   });
-  co_return stopwatch.nanoseconds_per(counts.spawn_join);
+  co_return stopwatch.nanoseconds_per(count);
 }
 
-Task<double> measure_switch() {
+Task<double> measure_switch(long count) {
   const bench::Stopwatch stopwatch;
-  co_await gather(yielding(counts.switches / 2), yielding(counts.switches / 2));
-  co_return stopwatch.nanoseconds_per(counts.switches);
+  co_await gather(yielding(count / 2), yielding(count / 2));
+  co_return stopwatch.nanoseconds_per(count);
 }
 
 class SetTimer final : public Timer {
@@ -54,47 +54,49 @@ class SetTimer final : public Timer {
   void expired() override {}
 };
 
-void set_and_cancel_timers(long count) {
+// (Both parts take so long that the loop turns between them.)
+Task<double> measure_timer(long count) {
   TimerQueue& queue = Loop::current().timers();
+  const bench::Stopwatch stopwatch;
   std::vector<SetTimer> timers(static_cast<std::size_t>(count));
   long number = 0;
   for (SetTimer& timer : timers) {
     queue.set(timer, loop_time() + std::chrono::seconds(3600 + number++ % 1000));
   }
-  for (SetTimer& timer : timers) queue.cancel(timer);
-}
-
-Task<double> measure_timer() {
-  const bench::Stopwatch stopwatch;
-  set_and_cancel_timers(counts.timers);
   co_await yield();
-  co_return stopwatch.nanoseconds_per(counts.timers);
+  for (SetTimer& timer : timers) queue.cancel(timer);
+  co_await yield();
+  co_return stopwatch.nanoseconds_per(count);
 }
 
-Task<double> measure_task_bytes() {
+Task<bench::Figures> measure_task_bytes() {
   Event never;
   const bench::MemoryGrowth growth;
-  co_return co_await task_group([&](TaskGroup& group) -> Task<double> {
+  co_return co_await task_group([&](TaskGroup& group) -> Task<bench::Figures> {
     for (long i = 0; i < counts.tasks; ++i) group.start(wait_for, std::ref(never));
     co_await yielding(2);
-    const double bytes = growth.bytes_per(counts.tasks);
+    const bench::Figures bytes = growth.bytes_per(counts.tasks);
     never.set();
     co_return bytes;
   });
 }
 
-Task<double> measure(std::string metric) {
-  if (metric == "await") return measure_await();
-  if (metric == "spawn_join") return measure_spawn_join();
-  if (metric == "switch") return measure_switch();
-  if (metric == "timer") return measure_timer();
-  if (metric == "task_bytes") return measure_task_bytes();
-  bench::unknown_metric();
+bench::Figures of(int slices, long count, Task<double> (*operation)(long)) {
+  return bench::in_slices(slices, count, [&](long number) { return run(operation(number)); });
+}
+
+bench::Figures measure(std::string_view metric) {
+  if (metric == "await") return of(counts.slices, counts.await, measure_await);
+  if (metric == "spawn_join") return of(counts.slices, counts.spawn_join, measure_spawn_join);
+  if (metric == "switch") return of(counts.slices, counts.switches, measure_switch);
+  if (metric == "timer") return of(counts.timer_slices, counts.timers, measure_timer);
+  if (metric == "task_bytes") return run(measure_task_bytes());
+  bench::unknown_metric(bench::primitive_metrics);
 }
 
 }  // namespace
 
 int main(int count, char** arguments) {
-  if (count != 2) bench::unknown_metric();
-  bench::report(arguments[1], clearway::run(measure(arguments[1])));
+  if (count != 2) bench::unknown_metric(bench::primitive_metrics);
+  bench::report(arguments[1], measure(arguments[1]));
 }

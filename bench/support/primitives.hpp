@@ -1,6 +1,5 @@
 #pragma once
-// The primitives that are compared. A program measures one metric per run, in a fresh process, and
-// prints {"metric", "value"}: nanoseconds per operation, or bytes.
+// The primitives that are compared.
 //
 //   await       awaiting a child that returns without suspending
 //   spawn_join  starting a child as a task of its own and waiting for its end
@@ -8,49 +7,21 @@
 //   timer       one of a million timers set and then cancelled
 //   task_bytes  resident memory of one more task that waits for something
 
-#include <bench/support/clock.hpp>
-#include <cstdio>
-#include <cstdlib>
-#include <string_view>
+#include <bench/support/metric.hpp>
 
 namespace bench {
 
+constexpr const char* primitive_metrics = "await spawn_join switch timer task_bytes";
+
+// Of one slice.
 struct Counts {
-  long await = 20'000'000;
-  long spawn_join = 2'000'000;
-  long switches = 5'000'000;
+  int slices = 50;
+  long await = 200'000;
+  long spawn_join = 30'000;
+  long switches = 100'000;
+  int timer_slices = 4;
   long timers = 1'000'000;
   long tasks = 1'000'000;
 };
-
-class Stopwatch {
- public:
-  double nanoseconds_per(long operations) const {
-    return static_cast<double>(wall_nanoseconds() - began_) / static_cast<double>(operations);
-  }
-
- private:
-  std::int64_t began_ = wall_nanoseconds();
-};
-
-class MemoryGrowth {
- public:
-  double bytes_per(long things) const {
-    return static_cast<double>(resident_bytes() - before_) / static_cast<double>(things);
-  }
-
- private:
-  std::int64_t before_ = resident_bytes();
-};
-
-inline void report(std::string_view metric, double value) {
-  std::printf("{\"metric\": \"%.*s\", \"value\": %.3f}\n", static_cast<int>(metric.size()),
-              metric.data(), value);
-}
-
-[[noreturn]] inline void unknown_metric() {
-  std::fputs("metrics: await spawn_join switch timer task_bytes\n", stderr);
-  std::exit(2);
-}
 
 }  // namespace bench
