@@ -24,18 +24,12 @@ namespace {
 // Under AddressSanitizer every frame is a heap block of its own, so that a use after the end of a
 // task is found.
 constexpr bool from_heap = CLEARWAY_FRAMES_FROM_HEAP;
-constexpr std::size_t granularity = 16;
-constexpr std::size_t largest = 2048;
-constexpr std::size_t class_count = largest / granularity;
 constexpr std::size_t slab_size = 64 * 1024;
 
-struct Block {
-  Block* next;
-  Block* next_list;  // in the reserve, for the first of its list
-};
-static_assert(sizeof(Block) <= granularity);
-
-using FreeLists = std::array<Block*, class_count>;
+using detail::Block;
+using detail::class_count;
+using detail::granularity;
+using detail::lists;
 
 // The part of a slab that has not been carved yet.
 struct Remainder {
@@ -50,7 +44,7 @@ struct Remainder {
 // and the rests of their slabs.
 struct Reserve {
   std::mutex mutex;
-  FreeLists lists{};
+  std::array<Block*, class_count> lists{};
   std::vector<Remainder> remainders;
   std::vector<void*> slabs;  // keeps them reachable for the leak checker
 };
@@ -60,36 +54,36 @@ Reserve& reserve() {
   return *instance;
 }
 
-struct ThreadState {
-  FreeLists lists{};
-  std::ptrdiff_t live = 0;
-  std::size_t fail_countdown = 0;
-  Remainder slab;
-};
-
-constinit thread_local ThreadState state;
+constinit thread_local Remainder slab;
+constinit thread_local bool thread_ended = false;
 
 void give_to_reserve() noexcept {
   Reserve& shared = reserve();
   const std::lock_guard lock(shared.mutex);
   for (std::size_t index = 0; index < class_count; ++index) {
-    Block* list = std::exchange(state.lists[index], nullptr);
+    Block* list = std::exchange(lists.first[index], nullptr);
     if (list == nullptr) continue;
     list->next_list = shared.lists[index];
     shared.lists[index] = list;
   }
   // There is room: take_slab() saw to it.
-  if (state.slab.holds(granularity)) shared.remainders.push_back(std::exchange(state.slab, {}));
+  if (slab.holds(granularity)) shared.remainders.push_back(std::exchange(slab, {}));
 }
 
 struct ThreadEnd {
-  ~ThreadEnd() { give_to_reserve(); }
+  ~ThreadEnd() {
+    give_to_reserve();
+    lists.in_use = false;
+    thread_ended = true;
+  }
 };
 
 // Called before a thread keeps its first block.
 void register_thread() noexcept {
+  if (thread_ended) return;
   static thread_local ThreadEnd at_thread_end;
   (void)at_thread_end;
+  lists.in_use = true;
 }
 
 // A remainder that holds `size`, from the reserve or new.
@@ -111,8 +105,8 @@ Remainder take_slab(Reserve& shared, std::size_t size) {
 }
 
 void keep(Block* block, std::size_t index) noexcept {
-  block->next = state.lists[index];
-  state.lists[index] = block;
+  block->next = lists.first[index];
+  lists.first[index] = block;
 }
 
 void* refill(std::size_t index) {
@@ -123,58 +117,63 @@ void* refill(std::size_t index) {
     const std::lock_guard lock(shared.mutex);
     if (Block* block = shared.lists[index]) {
       shared.lists[index] = block->next_list;
-      state.lists[index] = block->next;
+      lists.first[index] = block->next;
       return block;
     }
   }
-  if (!state.slab.holds(size)) {
-    const Remainder before = std::exchange(state.slab, take_slab(shared, size));
+  if (!slab.holds(size)) {
+    const Remainder before = std::exchange(slab, take_slab(shared, size));
     // Too small for this block, and large enough for one of another size.
     if (before.holds(granularity)) {
       const auto left = static_cast<std::size_t>(before.end - before.begin);
       keep(reinterpret_cast<Block*>(before.begin), left / granularity - 1);
     }
   }
-  char* block = state.slab.begin;
-  state.slab.begin += size;
+  char* block = slab.begin;
+  slab.begin += size;
   return block;
 }
 
-[[gnu::noinline]] void count_down() {
-  if (--state.fail_countdown == 0) throw std::bad_alloc();
+void count_down() {
+  if (--lists.fail_countdown == 0) throw std::bad_alloc();
 }
 
 }  // namespace
 
-void* allocate(std::size_t size) {
-  if (state.fail_countdown != 0) [[unlikely]]
-    count_down();
+namespace detail {
+
+constinit thread_local FreeLists lists;
+
+void* allocate_otherwise(std::size_t size) {
+  if (lists.fail_countdown != 0) count_down();
   void* result = nullptr;
-  const std::size_t index = (size - 1) / granularity;
+  const std::size_t index = class_of(size);
   if (from_heap || index >= class_count) {
     result = ::operator new(size);
-  } else if (Block* block = state.lists[index]) {
-    state.lists[index] = block->next;
+  } else if (Block* block = lists.first[index]) {
+    lists.first[index] = block->next;
     result = block;
   } else {
     result = refill(index);
   }
-  ++state.live;
+  ++lists.live;
   return result;
 }
 
-void release(void* block, std::size_t size) noexcept {
-  --state.live;
-  const std::size_t index = (size - 1) / granularity;
+void release_otherwise(void* block, std::size_t size) noexcept {
+  --lists.live;
+  const std::size_t index = class_of(size);
   if (from_heap || index >= class_count) {
     ::operator delete(block);
     return;
   }
-  // A thread may get its blocks from others.
-  if (state.lists[index] == nullptr) [[unlikely]]
-    register_thread();
+  register_thread();  // a thread may get its first block from others
   keep(static_cast<Block*>(block), index);
+  // Destructors of thread-local objects come after the end.
+  if (!lists.in_use) give_to_reserve();
 }
+
+}  // namespace detail
 
 std::size_t slab_bytes() noexcept {
   Reserve& shared = reserve();
@@ -182,10 +181,10 @@ std::size_t slab_bytes() noexcept {
   return shared.slabs.size() * slab_size;
 }
 
-std::ptrdiff_t live_blocks() noexcept { return state.live; }
+std::ptrdiff_t live_blocks() noexcept { return lists.live; }
 
 std::size_t fail_after(std::size_t allocations) noexcept {
-  return std::exchange(state.fail_countdown, allocations);
+  return std::exchange(lists.fail_countdown, allocations);
 }
 
 }  // namespace clearway::frame_memory

@@ -49,13 +49,15 @@ std::string_view Url::host_name() const noexcept {
 
 bool Url::has_default_port() const noexcept { return port_ == default_port(scheme_); }
 
+// Every request asks for these: formatting them took a tenth of a client's instructions.
 std::string Url::authority() const {
-  return has_default_port() ? host_ : fmt::format("{}:{}", host_, port_);
+  std::string text = host_;
+  if (!has_default_port()) text.append(":").append(fmt::format_int(port_).c_str());
+  return text;
 }
+std::string Url::origin() const { return scheme_ + "://" + authority(); }
 
 std::string Url::target() const { return query_ ? path_ + "?" + *query_ : path_; }
-
-std::string Url::origin() const { return fmt::format("{}://{}", scheme_, authority()); }
 
 bool Url::same_origin(const Url& other) const noexcept {
   return scheme_ == other.scheme_ && host_ == other.host_ && port_ == other.port_;

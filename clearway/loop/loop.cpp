@@ -52,7 +52,8 @@ void Loop::run_ready() {
 // In simulation the seed decides which of the ready nodes runs next.
 void Loop::run_ready_shuffled() {
   budget_ = turn_budget;
-  for (int count = 0; count < turn_budget && !stopped_; ++count) {
+  turn_over_ = false;
+  for (int count = 0; count < turn_budget && !stopped_ && !turn_over_; ++count) {
     while (!queue_.empty()) shuffled_.push_back(&queue_.pop());
     if (shuffled_.empty()) break;
     const std::size_t pick = driver_->random() % shuffled_.size();
