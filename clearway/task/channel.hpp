@@ -58,7 +58,7 @@ class Channel {
   // Cancelled while it waits: nothing was sent.
   Task<> send(T item) {
     for (;;) {
-      const Step step = co_await Attempt<SendAwaiter>(*this, &item);
+      const Step step = co_await Attempt<T>(*this, &item);
       if (step == Step::closed) throw QueueClosed();
       if (step == Step::done) co_return;
     }
@@ -68,7 +68,7 @@ class Channel {
   Task<std::optional<T>> receive() {
     std::optional<T> item;
     for (;;) {
-      const Step step = co_await Attempt<ReceiveAwaiter>(*this, &item);
+      const Step step = co_await Attempt<std::optional<T>>(*this, &item);
       if (step != Step::again) co_return item;
     }
   }
@@ -77,12 +77,12 @@ class Channel {
   // it was: the channel is full or closed.
   [[nodiscard]] bool try_send(T& item) {
     const std::lock_guard lock(mutex_);
-    return try_send_locked(item) == Step::done;
+    return attempt_locked(item) == Step::done;
   }
   [[nodiscard]] std::optional<T> try_receive() {
     const std::lock_guard lock(mutex_);
     std::optional<T> item;
-    try_receive_locked(item);
+    attempt_locked(item);
     return item;
   }
 
@@ -97,20 +97,24 @@ class Channel {
  private:
   enum class Step { done, closed, again };
 
-  Step try_send_locked(T& item) {
+  // From `item`, or into it.
+  Step attempt_locked(T& item) {
     if (closed_) return Step::closed;
     if (items_.size() >= capacity_) return Step::again;
     items_.push_back(std::move(item));
     if (!receivers_.empty()) receivers_.front().wake_from_anywhere();
     return Step::done;
   }
-  Step try_receive_locked(std::optional<T>& item) {
+  Step attempt_locked(std::optional<T>& item) {
     if (items_.empty()) return closed_ ? Step::closed : Step::again;
     item.emplace(std::move(items_.front()));
     items_.pop_front();
     if (!senders_.empty()) senders_.front().wake_from_anywhere();
     return Step::done;
   }
+  // Who waits to do that.
+  List<detail::CrossWaiter>& waiting_for(const T&) noexcept { return senders_; }
+  List<detail::CrossWaiter>& waiting_for(const std::optional<T>&) noexcept { return receivers_; }
 
   // One that was woken and is cancelled before it has looked lets others look.
   void pass_on() {
@@ -119,20 +123,19 @@ class Channel {
     if (items_.size() < capacity_ && !senders_.empty()) senders_.front().wake_from_anywhere();
   }
 
-  class SendAwaiter;
-  class ReceiveAwaiter;
+  template <class Item>
+  class Awaiter;
 
   // One look at the channel, which waits when there is nothing to do; then one looks again.
-  template <class Awaiter>
+  template <class Item>
   class [[nodiscard("co_await it")]] Attempt {
    public:
-    Attempt(Channel& channel, typename Awaiter::Place* place) noexcept
-        : channel_(channel), place_(place) {}
-    Awaiter operator co_await() const { return Awaiter(channel_, *place_); }
+    Attempt(Channel& channel, Item* item) noexcept : channel_(channel), item_(item) {}
+    Awaiter<Item> operator co_await() const { return Awaiter<Item>(channel_, *item_); }
 
    private:
     Channel& channel_;
-    typename Awaiter::Place* place_;
+    Item* item_;
   };
 
   const std::size_t capacity_;
@@ -144,10 +147,10 @@ class Channel {
 };
 
 template <class T>
-class Channel<T>::SendAwaiter final : public detail::CrossWaiter {
+template <class Item>
+class Channel<T>::Awaiter final : public detail::CrossWaiter {
  public:
-  using Place = T;
-  SendAwaiter(Channel& channel, T& item)
+  Awaiter(Channel& channel, Item& item)
       : CrossWaiter(channel.mutex_), channel_(channel), item_(item) {}
   bool await_ready() const noexcept { return false; }
   template <class P>
@@ -157,9 +160,9 @@ class Channel<T>::SendAwaiter final : public detail::CrossWaiter {
       return true;
     }
     const std::lock_guard lock(mutex_);
-    step_ = channel_.try_send_locked(item_);
+    step_ = channel_.attempt_locked(item_);
     if (step_ != Step::again) return !done_at_once();
-    channel_.senders_.push_back(*this);
+    channel_.waiting_for(item_).push_back(*this);
     return true;
   }
   Step await_resume() const {
@@ -169,37 +172,7 @@ class Channel<T>::SendAwaiter final : public detail::CrossWaiter {
 
  private:
   Channel& channel_;
-  T& item_;
-  Step step_ = Step::again;
-};
-
-template <class T>
-class Channel<T>::ReceiveAwaiter final : public detail::CrossWaiter {
- public:
-  using Place = std::optional<T>;
-  ReceiveAwaiter(Channel& channel, std::optional<T>& item)
-      : CrossWaiter(channel.mutex_), channel_(channel), item_(item) {}
-  bool await_ready() const noexcept { return false; }
-  template <class P>
-  bool await_suspend(std::coroutine_handle<P> handle) {
-    if (!begin(handle.promise())) {
-      channel_.pass_on();
-      return true;
-    }
-    const std::lock_guard lock(mutex_);
-    step_ = channel_.try_receive_locked(item_);
-    if (step_ != Step::again) return !done_at_once();
-    channel_.receivers_.push_back(*this);
-    return true;
-  }
-  Step await_resume() const {
-    throw_if_cancelled();
-    return step_;
-  }
-
- private:
-  Channel& channel_;
-  std::optional<T>& item_;
+  Item& item_;
   Step step_ = Step::again;
 };
 

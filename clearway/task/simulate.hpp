@@ -56,14 +56,7 @@ class Stage::Awaiter final : public detail::ScopedAwaiter<T, CancelScope> {
   }
   std::optional<detail::Unvoid<T>> await_resume() {
     stage_.scope_ = nullptr;
-    this->scope_.leave();
-    if (this->absorbs()) return std::nullopt;
-    if constexpr (std::is_void_v<T>) {
-      this->frame_.promise().take();
-      return std::monostate();
-    } else {
-      return this->frame_.promise().take();
-    }
+    return this->take_unless_absorbed();
   }
 
  private:

@@ -57,6 +57,17 @@ class ScopedAwaiter {
     return frame_.promise().ended_cancelled() && scope_.cancel_called() &&
            (scope_.parent() == nullptr || !scope_.parent()->cancelled());
   }
+  // Leaves the scope: the result, nothing where the scope absorbs.
+  std::optional<Unvoid<T>> take_unless_absorbed() {
+    scope_.leave();
+    if (absorbs()) return std::nullopt;
+    if constexpr (std::is_void_v<T>) {
+      frame_.promise().take();
+      return std::monostate();
+    } else {
+      return frame_.promise().take();
+    }
+  }
 
   OwnedFrame<T> frame_;
   Scope scope_;
@@ -64,10 +75,11 @@ class ScopedAwaiter {
 
 [[noreturn]] void throw_timed_out(Duration length);
 
+// One with a deadline, which is set when it is awaited.
 template <class T>
-class TimeoutAwaiter final : public ScopedAwaiter<T, DeadlineScope> {
+class LimitedAwaiter : public ScopedAwaiter<T, DeadlineScope> {
  public:
-  TimeoutAwaiter(OwnedFrame<T> frame, Duration length) noexcept
+  LimitedAwaiter(OwnedFrame<T> frame, Duration length) noexcept
       : ScopedAwaiter<T, DeadlineScope>(std::move(frame)), length_(length) {}
   template <class P>
   bool await_suspend(std::coroutine_handle<P> parent) {
@@ -75,42 +87,33 @@ class TimeoutAwaiter final : public ScopedAwaiter<T, DeadlineScope> {
     this->scope_.start(after(Loop::current().now(), length_));
     return this->start(parent.promise());
   }
-  T await_resume() {
-    this->scope_.stop();
-    this->scope_.leave();
-    if (this->absorbs()) throw_timed_out(length_);
-    return this->frame_.promise().take();
-  }
 
- private:
-  Duration length_;
+ protected:
+  ~LimitedAwaiter() = default;
+
+  const Duration length_;
 };
 
 template <class T>
-class MoveOnAwaiter final : public ScopedAwaiter<T, DeadlineScope> {
+class TimeoutAwaiter final : public LimitedAwaiter<T> {
  public:
-  MoveOnAwaiter(OwnedFrame<T> frame, Duration length) noexcept
-      : ScopedAwaiter<T, DeadlineScope>(std::move(frame)), length_(length) {}
-  template <class P>
-  bool await_suspend(std::coroutine_handle<P> parent) {
-    this->scope_.enter(parent.promise().scope);
-    this->scope_.start(after(Loop::current().now(), length_));
-    return this->start(parent.promise());
-  }
-  std::optional<Unvoid<T>> await_resume() {
+  using LimitedAwaiter<T>::LimitedAwaiter;
+  T await_resume() {
     this->scope_.stop();
     this->scope_.leave();
-    if (this->absorbs()) return std::nullopt;
-    if constexpr (std::is_void_v<T>) {
-      this->frame_.promise().take();
-      return std::monostate();
-    } else {
-      return this->frame_.promise().take();
-    }
+    if (this->absorbs()) throw_timed_out(this->length_);
+    return this->frame_.promise().take();
   }
+};
 
- private:
-  Duration length_;
+template <class T>
+class MoveOnAwaiter final : public LimitedAwaiter<T> {
+ public:
+  using LimitedAwaiter<T>::LimitedAwaiter;
+  std::optional<Unvoid<T>> await_resume() {
+    this->scope_.stop();
+    return this->take_unless_absorbed();
+  }
 };
 
 template <class T>

@@ -44,14 +44,7 @@ class WithScopeAwaiter final
   }
   std::optional<Unvoid<T>> await_resume() {
     this->scope_.stop();
-    this->scope_.leave();
-    if (this->absorbs()) return std::nullopt;
-    if constexpr (std::is_void_v<T>) {
-      this->frame_.promise().take();
-      return std::monostate();
-    } else {
-      return this->frame_.promise().take();
-    }
+    return this->take_unless_absorbed();
   }
 
  private:

@@ -263,28 +263,6 @@ TEST(HookPitfalls, ABusyFiberDoesNotStarveTheLoop) {
       3);
 }
 
-// A fiber that has had its share of the turn goes on while it holds a mutex: here the loop's own,
-// of which close() and post() write to another loop's descriptor.
-TEST(HookPitfalls, NobodyYieldsInsideALockedMutex) {
-  tests::on_real_drivers([]() -> Task<> {
-    const Logged logged;
-    std::mutex mutex;
-    Pair pair;
-    const auto body = [&](int) {
-      for (int count = 0; count < 1'000; ++count) {
-        const std::lock_guard guard(mutex);
-        char byte = 0;
-        ::send(pair.far.get(), "x", 1, 0);
-        ::recv(pair.near.get(), &byte, 1, 0);
-      }
-    };
-    const auto on_fiber = [&](int number) { return fiber::run(body, number); };
-    const auto range = std::views::iota(0, 3);
-    co_await gather(range, on_fiber);
-    EXPECT_THAT(Logged::lines(), ::testing::IsEmpty());
-  });
-}
-
 // Two loops whose fibers close descriptors as fast as they can, with waits in the same buckets.
 TEST(HookPitfalls, LoopsThatCloseDescriptorsDoNotStopOneAnother) {
   const auto churn = [] {

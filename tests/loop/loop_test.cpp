@@ -9,7 +9,10 @@
 #include <clearway/loop/simulated_driver.hpp>
 
 #include <csignal>
+#include <cstdint>
+#include <memory>
 #include <thread>
+#include <utility>
 #include <vector>
 
 namespace {
@@ -93,6 +96,43 @@ TEST(Loop, ABusyNodeDoesNotKeepTimersWaiting) {
   loop.timers().set(shot, after(loop.now(), std::chrono::milliseconds(2)));
   loop.run();
   EXPECT_GT(busy.runs, 256);
+}
+
+// Queues itself again, for the next turn.
+class TurnEnder final : public Ready {
+ public:
+  explicit TurnEnder(Loop& loop) : loop_(loop) {}
+  void run() override {
+    turns.push_back(loop_.record().sequence.load());
+    if (turns.size() == 3) {
+      loop_.stop();
+      return;
+    }
+    loop_.ready(*this);
+    loop_.end_turn();
+  }
+  std::vector<std::uint64_t> turns;
+
+ private:
+  Loop& loop_;
+};
+
+TEST(Loop, ANodeThatEndsItsTurnComesAgainInTheNext) {
+  const auto turns_on = [](std::unique_ptr<Driver> driver) {
+    Loop loop(std::move(driver));
+    TurnEnder node(loop);
+    loop.ready(node);
+    loop.run();
+    return node.turns;
+  };
+  for (const bool simulated : {false, true}) {
+    SCOPED_TRACE(simulated);
+    const auto turns =
+        simulated ? turns_on(std::make_unique<SimulatedDriver>()) : turns_on(make_default_driver());
+    ASSERT_EQ(turns.size(), 3U);
+    EXPECT_LT(turns[0], turns[1]);
+    EXPECT_LT(turns[1], turns[2]);
+  }
 }
 
 TEST(SignalWatch, CallsBackOnTheLoopAndRestores) {
