@@ -9,7 +9,7 @@
 
 #include <unistd.h>
 
-#include <bench/support/primitives.hpp>
+#include <bench/support/metric.hpp>
 #include <cstdlib>
 #include <ranges>
 #include <string>

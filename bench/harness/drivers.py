@@ -63,7 +63,7 @@ def files(options, everything: dict) -> list[list[str]]:
         for number in range(options.rounds):
             for driver in DRIVERS if number % 2 else DRIVERS[::-1]:
                 command = ["env", f"CLEARWAY_DRIVER={driver}", program, what]
-                results[driver].append(run_json(command, MEASURED_CPU)["value"])
+                results[driver].append(run_json(command, MEASURED_CPU)["best"])
         everything[what] = results
         costs = [median(values) for values in results.values()]
         lines.append([FILE_TITLES[what], *(f"{cost:.2f}" for cost in costs),

@@ -56,6 +56,7 @@ inline void report(std::string_view metric, const Figures& figures) {
   std::printf("{\"metric\": \"%.*s\", \"best\": %.3f, \"median\": %.3f}\n",
               static_cast<int>(metric.size()), metric.data(), figures.best, figures.median);
 }
+inline void report(std::string_view metric, double value) { report(metric, {value, value}); }
 inline void report_nothing(std::string_view metric) {
   std::printf("{\"metric\": \"%.*s\", \"best\": null, \"median\": null}\n",
               static_cast<int>(metric.size()), metric.data());
