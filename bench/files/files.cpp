@@ -1,4 +1,5 @@
-// Files: files_files WHAT [COUNT]. Prints {"metric", "value"}, microseconds per operation.
+// Files: files_files WHAT [COUNT]. Prints {"metric", "best", "median"}, which are one here:
+// microseconds per operation.
 //
 //   read_small   read_file() of 4 KiB, one after the other
 //   read_many    the same, 64 at once
