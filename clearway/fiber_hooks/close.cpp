@@ -1,6 +1,7 @@
 // close, dup2, dup3, fclose: whoever waits for the descriptor is told, and fails with EBADF. The
 // kernel would let them wait for ever.
 
+#include <fcntl.h>
 #include <stdio.h>
 #include <unistd.h>
 #include <clearway/fiber_hooks/real.hpp>
@@ -21,6 +22,14 @@ void announce(int descriptor) noexcept {
   errno = code;
 }
 
+bool replaces(int from, int to) noexcept {
+  if (from == to) return false;
+  const int code = errno;
+  const bool is_open = ::fcntl(from, F_GETFD) >= 0;
+  errno = code;
+  return is_open;
+}
+
 }  // namespace
 
 CLEARWAY_HOOK int close(int descriptor) {
@@ -34,12 +43,12 @@ CLEARWAY_HOOK int __close(int descriptor) {
 }
 
 CLEARWAY_HOOK int dup2(int from, int to) noexcept {
-  if (from != to) announce(to);
+  if (replaces(from, to)) announce(to);
   return real_dup2(from, to);
 }
 
 CLEARWAY_HOOK int dup3(int from, int to, int flags) noexcept {
-  if (from != to) announce(to);
+  if (replaces(from, to)) announce(to);
   return real_dup3(from, to, flags);
 }
 

@@ -2,9 +2,10 @@
 // for the moment of the call, and is as it was when the fiber waits. Fibers of several loops that
 // accept from one listener do so one after the other.
 
+#include <algorithm>
+
 #include <poll.h>
 #include <sys/socket.h>
-#include <sys/time.h>
 #include <clearway/fiber_hooks/for_now.hpp>
 #include <clearway/fiber_hooks/real.hpp>
 #include <clearway/fiber_hooks/self_test.hpp>
@@ -27,17 +28,22 @@ int outcome_of_connect(int descriptor) noexcept {
 
 int connect_on_fiber(int descriptor, const sockaddr* to, socklen_t size) {
   constexpr std::int64_t pause = 5'000'000;  // a Unix listener whose backlog is full gives no event
+  const std::int64_t limit = socket_timeout(descriptor, SO_SNDTIMEO);
+  const std::int64_t deadline = limit < 0 ? -1 : host().now() + limit;
   for (;;) {
     if (connect_now(descriptor, to, size) == 0) {
       host().spend();
       return 0;
     }
     if (errno == EAGAIN) {
-      const int slept = host().wait("connect", nullptr, 0, pause);
+      const std::int64_t left = deadline < 0 ? pause : deadline - host().now();
+      if (left <= 0) return fail(EAGAIN);
+      const int slept = host().wait("connect", nullptr, 0, std::min(pause, left));
       if (slept != -ETIMEDOUT) return fail(-slept);
       continue;
     }
-    if (errno != EINPROGRESS) return -1;
+    // EALREADY: it is being made since an earlier call.
+    if (errno != EINPROGRESS && errno != EALREADY) return -1;
     Patience patience("connect", descriptor, POLLOUT, SO_SNDTIMEO);
     if (patience.wait()) return outcome_of_connect(descriptor);
     // A thread whose SO_SNDTIMEO is over is told that the connection is still being made.
@@ -53,21 +59,15 @@ int accept_now(int descriptor, sockaddr* from, socklen_t* size, int flags) noexc
   return real_accept4(descriptor, from, size, flags);
 }
 
-bool has_receive_timeout(int descriptor) noexcept {
-  timeval limit{};
-  socklen_t size = sizeof limit;
-  return ::getsockopt(descriptor, SOL_SOCKET, SO_RCVTIMEO, &limit, &size) != 0 ||
-         limit.tv_sec != 0 || limit.tv_usec != 0;
-}
-
 // A call that waits, and has met the moment in which a fiber's made the listener non-blocking, is
-// made again.
-int accept_in_thread(int descriptor, sockaddr* from, socklen_t* size, int flags) noexcept {
+// made again. (Not noexcept: pthread_cancel() unwinds through it.)
+int accept_in_thread(int descriptor, sockaddr* from, socklen_t* size, int flags) {
   for (;;) {
     const NonBlockingForNow::Beside beside;
     const int accepted = real_accept4(descriptor, from, size, flags);
     if (accepted >= 0 || errno != EAGAIN || !beside.any()) return accepted;
-    if (non_blocking(descriptor) || has_receive_timeout(descriptor)) return fail(EAGAIN);
+    const bool has_limit = socket_timeout(descriptor, SO_RCVTIMEO) >= 0;
+    if (non_blocking(descriptor) || has_limit) return fail(EAGAIN);
   }
 }
 
@@ -89,18 +89,18 @@ using namespace clearway::hooks;
 
 CLEARWAY_HOOK int connect(int descriptor, const sockaddr* to, socklen_t size) {
   const FiberHost::Place where = place();
-  if (where == FiberHost::elsewhere || non_blocking(descriptor)) {
-    return real_connect(descriptor, to, size);
-  }
+  if (where == FiberHost::elsewhere) return real_connect(descriptor, to, size);
+  const ErrnoOfFailures ended;
+  if (non_blocking(descriptor)) return ended(real_connect(descriptor, to, size));
   if (where == FiberHost::in_task) {
     // Only what waits for somebody on the other side: datagrams and netlink have none.
     int type = 0;
     socklen_t type_size = sizeof type;
     ::getsockopt(descriptor, SOL_SOCKET, SO_TYPE, &type, &type_size);
     if (type == SOCK_STREAM) host().blocks("connect", CLEARWAY_CALLER);
-    return real_connect(descriptor, to, size);
+    return ended(real_connect(descriptor, to, size));
   }
-  return connect_on_fiber(descriptor, to, size);
+  return ended(connect_on_fiber(descriptor, to, size));
 }
 
 CLEARWAY_HOOK int accept(int descriptor, sockaddr* from, socklen_t* size) {

@@ -59,7 +59,9 @@ NonBlockingForNow::NonBlockingForNow(int descriptor) noexcept
 NonBlockingForNow::~NonBlockingForNow() {
   const int code = errno;
   if (changes()) {
-    ::fcntl(descriptor_, F_SETFL, flags_);
+    // Others may have changed the rest of them meanwhile.
+    const int flags = ::fcntl(descriptor_, F_GETFL);
+    if (flags >= 0) ::fcntl(descriptor_, F_SETFL, flags & ~O_NONBLOCK);
     shared().ended.fetch_add(1);
   }
   real_mutex_unlock(order_);

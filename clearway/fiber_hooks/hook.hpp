@@ -28,6 +28,9 @@ extern "C" __attribute__((weak)) void __tsan_init();
 
 namespace clearway::hooks {
 
+// The program has no libc of its own to call: it is linked statically.
+[[noreturn]] void end_without(const char* function) noexcept;
+
 // The function that libc has under this name.
 template <class F>
 class Real;
@@ -37,7 +40,12 @@ class Real<R(Args...)> {
   using Pointer = R (*)(Args...);
   constexpr explicit Real(const char* name) noexcept : name_(name) {}
 
-  R operator()(Args... args) const { return get()(args...); }
+  R operator()(Args... args) const {
+    const Pointer function = get();
+    if (function == nullptr) [[unlikely]]
+      end_without(name_);
+    return function(args...);
+  }
   Pointer get() const {
     const Pointer known = pointer_.load(std::memory_order_relaxed);
     return known != nullptr ? known : find();
@@ -92,25 +100,63 @@ inline int fail(int code) noexcept {
   return -1;
 }
 
+// A call that works leaves errno as it was, whatever it took: OpenSSL looks there to know whether a
+// read of nothing is the end.
+class ErrnoOfFailures {
+ public:
+  // Gives `result`.
+  template <class T>
+  T operator()(T result) const noexcept {
+    if (result >= 0) errno = before_;
+    return result;
+  }
+  [[nodiscard]] int before() const noexcept { return before_; }
+
+ private:
+  int before_ = errno;
+};
+
 // The owner of the descriptor wants EAGAIN rather than to wait.
 bool non_blocking(int descriptor) noexcept;
+// SO_RCVTIMEO or SO_SNDTIMEO in nanoseconds; -1: the socket has none, or it is no socket.
+std::int64_t socket_timeout(int descriptor, int option) noexcept;
+// Somebody has to be told of an error of the descriptor, and that only once: by the next call.
+bool has_error(int descriptor) noexcept;
+
+// The waits of one call on a fiber. What poll() takes for ready and the call does not (a datagram
+// socket whose receiver is full, POLLRDHUP with unread data) ends every wait at once: after a few
+// of those each takes some milliseconds.
+class Waits {
+ public:
+  explicit Waits(const char* call) noexcept : call_(call) {}
+  // As FiberHost::wait().
+  int wait(const pollfd* descriptors, nfds_t count, std::int64_t nanoseconds) noexcept;
+
+ private:
+  const char* call_;
+  int at_once_ = 0;  // that ended so, one after the other
+};
 
 // One blocking call on one descriptor, on a fiber: waits between its attempts.
 class Patience {
  public:
   // `timeout_option` is SO_RCVTIMEO, SO_SNDTIMEO, or 0 for none.
   Patience(const char* call, int descriptor, short events, int timeout_option) noexcept
-      : call_(call), descriptor_(descriptor), events_(events), option_(timeout_option) {}
+      : waits_(call), descriptor_(descriptor), events_(events), option_(timeout_option) {}
 
   // After an attempt that failed with EAGAIN. True: try again; false: errno says why the call ends.
   bool wait() noexcept;
+  // When it has ended: what it gives.
+  [[nodiscard]] int result() const noexcept { return nothing_came_ ? 0 : -1; }
 
  private:
-  const char* call_;
+  Waits waits_;
   int descriptor_;
   short events_;
   int option_;
   bool first_ = true;
+  bool reads_nothing_ = false;  // a terminal's time limit is no error: there was nothing to read
+  bool nothing_came_ = false;
   std::int64_t deadline_ = -1;  // on the host's clock; -1: none
 };
 
@@ -121,11 +167,12 @@ auto blocking_call(Patience patience, const char* call, int descriptor, const vo
                    Attempt attempt, Really really) -> decltype(really()) {
   const FiberHost::Place where = place();
   if (where == FiberHost::elsewhere) return really();
+  const ErrnoOfFailures ended;
   if (where == FiberHost::in_task) {
     const auto result = attempt();
-    if (result >= 0 || errno != EAGAIN || non_blocking(descriptor)) return result;
+    if (result >= 0 || errno != EAGAIN || non_blocking(descriptor)) return ended(result);
     host().blocks(call, caller);
-    return really();
+    return ended(really());
   }
   for (;;) {
     const auto result = attempt();
@@ -133,9 +180,14 @@ auto blocking_call(Patience patience, const char* call, int descriptor, const vo
       const int code = errno;
       host().spend();
       errno = code;
-      return result;
+      return ended(result);
     }
-    if (!patience.wait()) return -1;
+    if (patience.wait()) continue;
+    // (EAGAIN, and who does not want to wait may ask again and again until another fiber has run.)
+    const int code = errno;
+    if (code == EAGAIN) host().spend();
+    errno = code;
+    return ended(decltype(really()){patience.result()});
   }
 }
 

@@ -48,15 +48,20 @@ class Turns {
   const timespec* until_ = nullptr;
 };
 
+template <class Lock>
+int noted(Lock* lock, int outcome, const void* caller) noexcept {
+  // EOWNERDEAD: it is locked, after the end of a thread that held it.
+  if (outcome == 0 || outcome == EOWNERDEAD) host().locked(lock, caller);
+  return outcome;
+}
+
 // `call` is libc's, made when no fiber of this thread is in the way.
 template <class Lock, class Call>
 int lock_on_fiber(Lock* lock, Turns turns, const void* caller, Call call) noexcept {
   while (host().locked_by_waiting(lock)) {
     if (!turns.wait()) return ETIMEDOUT;
   }
-  const int outcome = call();
-  if (outcome == 0) host().locked(lock, caller);
-  return outcome;
+  return noted(lock, call(), caller);
 }
 
 // Readers go in together; and when a fiber that waits is one of them, none may stop the thread for
@@ -70,12 +75,6 @@ int read_lock_on_fiber(pthread_rwlock_t* lock, Turns turns, const void* caller,
     if (outcome == EBUSY && !turns.wait()) return ETIMEDOUT;
   }
   if (outcome == EBUSY) outcome = call();
-  if (outcome == 0) host().locked(lock, caller);
-  return outcome;
-}
-
-template <class Lock>
-int noted(Lock* lock, int outcome, const void* caller) noexcept {
   if (outcome == 0) host().locked(lock, caller);
   return outcome;
 }

@@ -104,19 +104,21 @@ int host_call_r(HostCall call, hostent* entry, char* buffer, std::size_t size, h
 
 // Those without a buffer: in memory that is the fiber's until its next such call.
 hostent* host_call(const HostCall& call) {
-  constexpr std::size_t room = 8192;
-  auto* const memory = static_cast<char*>(host().storage(sizeof(hostent) + room));
-  if (memory == nullptr) {
-    h_errno = NO_RECOVERY;
-    return nullptr;
+  constexpr std::size_t most = 1024 * 1024;
+  for (std::size_t room = 8192; room <= most; room *= 2) {
+    auto* const memory = static_cast<char*>(host().storage(sizeof(hostent) + room));
+    if (memory == nullptr) break;
+    auto* const entry = reinterpret_cast<hostent*>(memory);
+    hostent* result = nullptr;
+    int problem = 0;
+    const int status = host_call_r(call, entry, memory + sizeof(hostent), room, &result, &problem);
+    if (status == ERANGE) continue;
+    if (status != 0) errno = status;
+    h_errno = problem;
+    return result;
   }
-  auto* const entry = reinterpret_cast<hostent*>(memory);
-  hostent* result = nullptr;
-  int problem = 0;
-  const int status = host_call_r(call, entry, memory + sizeof(hostent), room, &result, &problem);
-  if (status != 0 && status != ERANGE) errno = status;
-  h_errno = problem;
-  return result;
+  h_errno = NO_RECOVERY;
+  return nullptr;
 }
 
 // True: the call is the fiber's.

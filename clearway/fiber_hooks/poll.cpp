@@ -99,6 +99,7 @@ int wait_until(const Wanted& wanted, Ask ask, Longest longest) {
   const std::int64_t deadline = wanted.length == for_ever ? 0 : host().now() + wanted.length;
   const LetIn signals(wanted);
   if (!signals.valid()) return fail(ENOMEM);
+  Waits waits(wanted.call);
   for (;;) {
     const int ready = ask();
     if (ready != 0) {
@@ -111,10 +112,13 @@ int wait_until(const Wanted& wanted, Ask ask, Longest longest) {
     std::int64_t left = longest();
     if (wanted.length != for_ever) {
       const std::int64_t rest = deadline - host().now();
-      if (rest <= 0) return 0;
+      if (rest <= 0) {
+        host().spend();
+        return 0;
+      }
       left = left == for_ever ? rest : std::min(left, rest);
     }
-    const int outcome = host().wait(wanted.call, signals.descriptors(), signals.count(), left);
+    const int outcome = waits.wait(signals.descriptors(), signals.count(), left);
     if (outcome != 0 && outcome != -ETIMEDOUT) return fail(-outcome);
   }
 }
@@ -122,15 +126,22 @@ int wait_until(const Wanted& wanted, Ask ask, Longest longest) {
 // Where such a call is made, and by whom; `Really` is libc's.
 template <class Ask, class Really>
 int poll_call(const Wanted& wanted, const void* caller, Ask ask, Really really) {
-  const FiberHost::Place where = wanted.length == 0 ? FiberHost::elsewhere : place();
+  const FiberHost::Place where = place();
   if (where == FiberHost::elsewhere) return really();
+  const ErrnoOfFailures ended;
+  if (wanted.length == 0) {
+    const int ready = really();
+    // Who asks again and again may be waiting for another fiber.
+    if (ready == 0 && where == FiberHost::on_fiber) host().spend();
+    return ended(ready);
+  }
   if (where == FiberHost::in_task) {
     const int ready = ask();
-    if (ready != 0) return ready;
+    if (ready != 0) return ended(ready);
     host().blocks(wanted.call, caller);
-    return really();
+    return ended(really());
   }
-  return wait_until(wanted, ask, [] { return for_ever; });
+  return ended(wait_until(wanted, ask, [] { return for_ever; }));
 }
 
 int poll_any(pollfd* descriptors, nfds_t count, int milliseconds, const void* caller) {
@@ -232,10 +243,11 @@ class Sets {
 int select_on_fiber(const char* call, Sets& sets, std::int64_t length,
                     const sigset_t* mask = nullptr) {
   if (sets.data() == nullptr) return fail(ENOMEM);
+  const ErrnoOfFailures ended;
   const Wanted wanted{call, sets.data(), sets.size(), length, mask};
   const int ready = wait_until(wanted, [&] { return sets.ask(); }, [&] { return sets.longest(); });
   if (ready >= 0) sets.store();
-  return ready;
+  return ended(ready);
 }
 
 // epoll_wait() and its relatives; `mask` is null for the first.

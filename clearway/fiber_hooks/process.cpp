@@ -1,4 +1,4 @@
-// pthread_join, waitpid, wait, wait4, system, popen, pclose.
+// pthread_join, waitpid, wait, wait3, wait4, waitid, system, popen, pclose.
 
 #include <algorithm>
 #include <string>
@@ -38,28 +38,31 @@ int wait_for_end(const char* call, pid_t process, std::int64_t& pause) {
   return outcome;
 }
 
-pid_t wait_on_fiber(const char* call, pid_t process, int* status, int options, rusage* usage) {
+// `ask(options)` is the call; it gives 0 while WNOHANG is among them and nothing has happened.
+template <class Ask>
+pid_t wait_any(const char* call, pid_t process, int options, const void* caller, Ask ask) {
+  const FiberHost::Place where = (options & WNOHANG) != 0 ? FiberHost::elsewhere : place();
+  if (where == FiberHost::elsewhere) return ask(options);
   // Children that only stop have no event.
-  const bool only_end = (options & (WUNTRACED | WCONTINUED)) == 0;
+  const bool only_end = (options & (WSTOPPED | WCONTINUED)) == 0;
   std::int64_t pause = 1'000'000;
+  const ErrnoOfFailures result;
   for (;;) {
-    const pid_t ended = real_wait4(process, status, options | WNOHANG, usage);
-    if (ended != 0) return ended;
+    const pid_t ended = ask(options | WNOHANG);
+    if (ended != 0) return result(ended);
+    if (where == FiberHost::in_task) {
+      host().blocks(call, caller);
+      return result(ask(options));
+    }
     const int outcome = wait_for_end(call, only_end ? process : -1, pause);
     if (outcome != 0) return fail(-outcome);
   }
 }
 
-pid_t wait_any(const char* call, pid_t process, int* status, int options, rusage* usage,
-               const void* caller) {
-  if ((options & WNOHANG) != 0) return real_wait4(process, status, options, usage);
-  const FiberHost::Place where = place();
-  if (where == FiberHost::elsewhere) return real_wait4(process, status, options, usage);
-  if (where == FiberHost::on_fiber) return wait_on_fiber(call, process, status, options, usage);
-  const pid_t ended = real_wait4(process, status, options | WNOHANG, usage);
-  if (ended != 0) return ended;
-  host().blocks(call, caller);
-  return real_wait4(process, status, options, usage);
+pid_t wait_process(const char* call, pid_t process, int* status, int options, rusage* usage,
+                   const void* caller) {
+  const auto ask = [&](int with) { return real_wait4(process, status, with, usage); };
+  return wait_any(call, process, options, caller, ask);
 }
 
 // The pool's threads take no signals, and a command inherits that: it is to have its caller's.
@@ -121,19 +124,40 @@ CLEARWAY_HOOK int pthread_join(pthread_t thread, void** result) {
 }
 
 CLEARWAY_HOOK pid_t waitpid(pid_t process, int* status, int options) {
-  return wait_any("waitpid", process, status, options, nullptr, CLEARWAY_CALLER);
+  return wait_process("waitpid", process, status, options, nullptr, CLEARWAY_CALLER);
 }
 
 CLEARWAY_HOOK pid_t wait(int* status) {
-  return wait_any("wait", -1, status, 0, nullptr, CLEARWAY_CALLER);
+  return wait_process("wait", -1, status, 0, nullptr, CLEARWAY_CALLER);
 }
 
-CLEARWAY_HOOK pid_t wait4(pid_t process, int* status, int options, rusage* usage) noexcept {
-  const FiberHost::Place where = place();
-  if (where != FiberHost::on_fiber || (options & WNOHANG) != 0) {
-    return real_wait4(process, status, options, usage);
+// libc declares these as if they did not throw, and pthread_cancel() unwinds through them.
+CLEARWAY_HOOK pid_t wait_with_usage(pid_t process, int* status, int options,
+                                    rusage* usage) __asm__("wait4");
+CLEARWAY_HOOK pid_t wait_any_with_usage(int* status, int options, rusage* usage) __asm__("wait3");
+
+CLEARWAY_HOOK pid_t wait_with_usage(pid_t process, int* status, int options, rusage* usage) {
+  return wait_process("wait4", process, status, options, usage, CLEARWAY_CALLER);
+}
+
+CLEARWAY_HOOK pid_t wait_any_with_usage(int* status, int options, rusage* usage) {
+  return wait_process("wait3", -1, status, options, usage, CLEARWAY_CALLER);
+}
+
+CLEARWAY_HOOK int waitid(idtype_t kind, id_t id, siginfo_t* information, int options) {
+  siginfo_t own{};
+  siginfo_t* const told = information != nullptr ? information : &own;
+  const auto ask = [&](int with) -> pid_t {
+    told->si_pid = 0;
+    const int result = real_waitid(kind, id, told, with);
+    if (result != 0 || (with & WNOHANG) == 0) return result == 0 ? 1 : result;
+    return told->si_pid;
+  };
+  if (place() == FiberHost::elsewhere || (options & WNOHANG) != 0) {
+    return real_waitid(kind, id, information, options);
   }
-  return wait_on_fiber("wait4", process, status, options, usage);
+  const pid_t process = kind == P_PID ? static_cast<pid_t>(id) : -1;
+  return wait_any("waitid", process, options, CLEARWAY_CALLER, ask) < 0 ? -1 : 0;
 }
 
 // Cancelled, it leaves the command running, and its thread with it.

@@ -15,6 +15,7 @@
 #include <sys/socket.h>
 #include <sys/types.h>
 #include <sys/uio.h>
+#include <sys/wait.h>
 #include <clearway/fiber_hooks/hook.hpp>
 
 namespace clearway::hooks {
@@ -62,6 +63,7 @@ inline constinit Real<int(clockid_t, int, const timespec*, timespec*)> real_cloc
     "clock_nanosleep");
 inline constinit Real<int(useconds_t)> real_usleep("usleep");
 inline constinit Real<unsigned(unsigned)> real_sleep("sleep");
+inline constinit Real<int(const timespec*, timespec*)> real_thread_sleep("thrd_sleep");
 inline constinit Real<int()> real_sched_yield("sched_yield");
 inline constinit Real<int(int, int)> real_flock("flock");
 
@@ -110,6 +112,7 @@ inline constinit Real<int(pthread_rwlock_t*, clockid_t, const timespec*)> real_r
 inline constinit Real<int(pthread_rwlock_t*)> real_rwlock_unlock("pthread_rwlock_unlock");
 inline constinit Real<pid_t(pid_t, int*, int)> real_waitpid("waitpid");
 inline constinit Real<pid_t(pid_t, int*, int, rusage*)> real_wait4("wait4");
+inline constinit Real<int(idtype_t, id_t, siginfo_t*, int)> real_waitid("waitid");
 inline constinit Real<int(const char*)> real_system("system");
 inline constinit Real<FILE*(const char*, const char*)> real_popen("popen");
 inline constinit Real<int(FILE*)> real_pclose("pclose");

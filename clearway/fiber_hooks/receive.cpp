@@ -19,12 +19,15 @@ namespace {
 // the disk does.
 ssize_t read_file_now(int descriptor, const iovec* pieces, int count) {
   struct stat information{};
-  if (::fstat(descriptor, &information) == 0 && S_ISFIFO(information.st_mode)) {
+  const mode_t mode = ::fstat(descriptor, &information) == 0 ? information.st_mode : 0;
+  if (S_ISFIFO(mode)) {
     const ssize_t result = ::preadv2(descriptor, pieces, count, -1, RWF_NOWAIT);
     if (result >= 0 || (errno != EOPNOTSUPP && errno != ENOSYS)) return result;
   }
   pollfd asked{.fd = descriptor, .events = POLLIN, .revents = 0};
-  if (real_poll(&asked, 1, 0) == 0) return fail(EAGAIN);
+  const bool nothing = real_poll(&asked, 1, 0) == 0;
+  // (A terminal that does not wait gives EAGAIN or nothing, as it is set.)
+  if (nothing && !(S_ISCHR(mode) && non_blocking(descriptor))) return fail(EAGAIN);
   return real_readv(descriptor, pieces, count);
 }
 
@@ -51,7 +54,8 @@ ssize_t read_pieces(const char* call, int descriptor, const iovec* pieces, int c
 }
 
 // With MSG_WAITALL the call goes on until everything is there, unless the stream ends, the time is
-// over or it is interrupted: then what there is counts.
+// over, it is interrupted, or something came with the bytes (descriptors): then what there is
+// counts. So it does before an error, which is the next call's.
 ssize_t receive_all(const char* call, int descriptor, msghdr* message, int flags) {
   Pieces rest(message->msg_iov, message->msg_iovlen);
   if (!rest.valid()) return fail(ENOMEM);
@@ -59,17 +63,21 @@ ssize_t receive_all(const char* call, int descriptor, msghdr* message, int flags
   ssize_t total = 0;
   msghdr part = *message;
   while (rest.left() > 0) {
+    if (total > 0 && has_error(descriptor)) break;
     part.msg_iov = rest.data();
     part.msg_iovlen = rest.count();
+    part.msg_controllen = message->msg_controllen;
     const ssize_t count = real_recvmsg(descriptor, &part, flags | MSG_DONTWAIT);
     if (count == 0) break;
     if (count > 0) {
       total += count;
       rest.advance(static_cast<std::size_t>(count));
+      if (part.msg_controllen > 0) break;
       continue;
     }
     if (errno != EAGAIN || !patience.wait()) {
       if (total == 0) return -1;
+      part.msg_controllen = 0;
       break;
     }
   }
@@ -109,11 +117,22 @@ ssize_t receive_all_here(const char* call, int descriptor, msghdr* message, int 
   return receive_all_in_task(call, descriptor, message, flags, caller);
 }
 
+// A call that does not wait may be made again and again until something comes, of another fiber.
+ssize_t spent(ssize_t result) noexcept {
+  if (result >= 0 || errno != EAGAIN || place() != FiberHost::on_fiber) return result;
+  host().spend();
+  return fail(EAGAIN);
+}
+
 ssize_t receive_message(int descriptor, msghdr* message, int flags, const void* caller) {
-  if ((flags & (MSG_DONTWAIT | MSG_ERRQUEUE)) != 0) return real_recvmsg(descriptor, message, flags);
-  if (wants_all(descriptor, flags)) {
-    return receive_all_here("recvmsg", descriptor, message, flags, caller);
+  if ((flags & (MSG_DONTWAIT | MSG_ERRQUEUE)) != 0) {
+    return spent(real_recvmsg(descriptor, message, flags));
   }
+  const ErrnoOfFailures ended;
+  if (wants_all(descriptor, flags)) {
+    return ended(receive_all_here("recvmsg", descriptor, message, flags, caller));
+  }
+  errno = ended.before();
   return blocking_call(
       Patience("recvmsg", descriptor, POLLIN, SO_RCVTIMEO), "recvmsg", descriptor, caller,
       [&] { return real_recvmsg(descriptor, message, flags | MSG_DONTWAIT); },
@@ -125,19 +144,47 @@ ssize_t receive_from(const char* call, int descriptor, void* data, std::size_t s
   const auto make = [&](int with) {
     return real_recvfrom(descriptor, data, size, with, from, from_size);
   };
-  if ((flags & (MSG_DONTWAIT | MSG_ERRQUEUE)) != 0) return make(flags);
+  if ((flags & (MSG_DONTWAIT | MSG_ERRQUEUE)) != 0) return spent(make(flags));
+  const ErrnoOfFailures ended;
   if (wants_all(descriptor, flags)) {
     iovec piece{.iov_base = data, .iov_len = size};
     msghdr message{};
     message.msg_iov = &piece;
     message.msg_iovlen = 1;
     if (from != nullptr) *from_size = 0;  // as the kernel has it for streams
-    return receive_all_here(call, descriptor, &message, flags, caller);
+    return ended(receive_all_here(call, descriptor, &message, flags, caller));
   }
+  errno = ended.before();
   return blocking_call(
       Patience(call, descriptor, POLLIN, SO_RCVTIMEO), call, descriptor, caller,
       [&] { return make(flags | MSG_DONTWAIT); }, [&] { return make(flags); });
 }
+
+// The time limit of recvmmsg(2): looked at after each message, and only then.
+class MessageLimit {
+ public:
+  explicit MessageLimit(timespec* limit) noexcept : limit_(limit) {
+    if (limit != nullptr) deadline_ = now() + nanoseconds(*limit);
+  }
+  // Notes how much is left.
+  [[nodiscard]] bool over() noexcept {
+    constexpr std::int64_t second = 1'000'000'000;
+    if (limit_ == nullptr) return false;
+    const std::int64_t left = std::max<std::int64_t>(0, deadline_ - now());
+    *limit_ = {.tv_sec = left / second, .tv_nsec = left % second};
+    return left == 0;
+  }
+
+ private:
+  static std::int64_t now() noexcept {
+    timespec present{};
+    ::clock_gettime(CLOCK_MONOTONIC, &present);
+    return nanoseconds(present);
+  }
+
+  timespec* limit_;
+  std::int64_t deadline_ = 0;
+};
 
 }  // namespace
 }  // namespace clearway::hooks
@@ -173,17 +220,22 @@ CLEARWAY_HOOK ssize_t recvmsg(int descriptor, msghdr* message, int flags) {
 
 CLEARWAY_HOOK int recvmmsg(int descriptor, mmsghdr* messages, unsigned int count, int flags,
                            timespec* limit) {
-  const bool plain = (flags & (MSG_DONTWAIT | MSG_ERRQUEUE)) != 0 || count == 0;
+  const bool plain = (flags & (MSG_DONTWAIT | MSG_ERRQUEUE)) != 0 || count == 0 ||
+                     (limit != nullptr &&
+                      (limit->tv_sec < 0 || limit->tv_nsec < 0 || limit->tv_nsec >= 1'000'000'000));
   if (plain || place() == FiberHost::elsewhere) {
     return real_recvmmsg(descriptor, messages, count, flags, limit);
   }
   const int each = flags & ~MSG_WAITFORONE;
+  MessageLimit until(limit);
   for (unsigned int index = 0; index < count; ++index) {
+    if (index > 0 && has_error(descriptor)) return static_cast<int>(index);
     const bool may_wait = index == 0 || (flags & MSG_WAITFORONE) == 0;
     const ssize_t size = receive_message(descriptor, &messages[index].msg_hdr,
                                          may_wait ? each : each | MSG_DONTWAIT, CLEARWAY_CALLER);
     if (size < 0) return index == 0 ? -1 : static_cast<int>(index);
     messages[index].msg_len = static_cast<unsigned int>(size);
+    if (until.over()) return static_cast<int>(index + 1);
   }
   return static_cast<int>(count);
 }

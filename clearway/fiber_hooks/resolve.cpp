@@ -38,6 +38,7 @@ void resolve_all() {
   static_cast<void>(real_clock_nanosleep.get());
   static_cast<void>(real_usleep.get());
   static_cast<void>(real_sleep.get());
+  static_cast<void>(real_thread_sleep.get());
   static_cast<void>(real_sched_yield.get());
   static_cast<void>(real_flock.get());
   static_cast<void>(real_close.get());
@@ -69,6 +70,7 @@ void resolve_all() {
   static_cast<void>(real_rwlock_unlock.get());
   static_cast<void>(real_waitpid.get());
   static_cast<void>(real_wait4.get());
+  static_cast<void>(real_waitid.get());
   static_cast<void>(real_system.get());
   static_cast<void>(real_popen.get());
   static_cast<void>(real_pclose.get());

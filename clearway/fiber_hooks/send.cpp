@@ -21,8 +21,9 @@ namespace {
 constexpr std::size_t pipe_room = PIPE_BUF;
 
 // What is no socket. Pipes can be written to without waiting since Linux 6.4; terminals and older
-// pipes are asked first, and are then given no more than they take. Regular files take as long as
-// the disk does.
+// pipes are asked first, and are then given little at once: a pipe no more than it takes, a
+// terminal what does not keep the loop for long. Other devices may take a write for one message,
+// and regular files take as long as the disk does.
 ssize_t write_now(int descriptor, const iovec* pieces, int count) {
   struct stat information{};
   const mode_t mode = ::fstat(descriptor, &information) == 0 ? information.st_mode : 0;
@@ -35,12 +36,18 @@ ssize_t write_now(int descriptor, const iovec* pieces, int count) {
   if (real_poll(&asked, 1, 0) == 0) return fail(EAGAIN);
   std::size_t size = 0;
   for (int index = 0; index < count; ++index) size += pieces[index].iov_len;
-  if (size <= pipe_room || !(S_ISFIFO(mode) || S_ISCHR(mode))) {
+  const bool is_terminal = S_ISCHR(mode) && ::isatty(descriptor) == 1;
+  if (size <= pipe_room || !(S_ISFIFO(mode) || is_terminal)) {
     return real_writev(descriptor, pieces, count);
   }
   const iovec& first =
       *std::find_if(pieces, pieces + count, [](const iovec& piece) { return piece.iov_len > 0; });
   return real_write(descriptor, first.iov_base, std::min(first.iov_len, pipe_room));
+}
+
+// TCP Fast Open without a cookie (tcp(7)): the connection is made first, and then the data is sent.
+bool is_being_connected(int flags) noexcept {
+  return errno == EINPROGRESS && (flags & MSG_FASTOPEN) != 0;
 }
 
 // One attempt of a message.
@@ -89,10 +96,12 @@ ssize_t send_on_fiber(const Sending& sending, const msghdr& message, Pieces& res
   const std::size_t wanted = rest.left();
   msghdr part = message;
   ssize_t total = 0;
+  int flags = sending.flags;
   for (;;) {
+    if (total > 0 && has_error(sending.descriptor)) break;  // it is the next call's
     part.msg_iov = rest.data();
     part.msg_iovlen = rest.count();
-    const ssize_t count = send_now(sending.descriptor, part, sending.flags, sending.write_to_any);
+    const ssize_t count = send_now(sending.descriptor, part, flags, sending.write_to_any);
     if (count >= 0) {
       total += count;
       rest.advance(static_cast<std::size_t>(count));
@@ -101,6 +110,12 @@ ssize_t send_on_fiber(const Sending& sending, const msghdr& message, Pieces& res
       const bool all = static_cast<std::size_t>(total) >= wanted;
       if (all || count == 0 || non_blocking(sending.descriptor)) break;
       continue;
+    }
+    if (is_being_connected(flags)) {
+      flags &= ~MSG_FASTOPEN;
+      part.msg_name = nullptr;
+      part.msg_namelen = 0;
+      errno = EAGAIN;
     }
     if (errno == EAGAIN && patience.wait()) continue;
     if (total == 0) return -1;
@@ -114,8 +129,9 @@ ssize_t send_on_fiber(const Sending& sending, const msghdr& message, Pieces& res
 ssize_t send_message(const Sending& sending, const msghdr& message) {
   Pieces rest(message.msg_iov, message.msg_iovlen);
   if (!rest.valid()) return fail(ENOMEM);
-  return place() == FiberHost::in_task ? send_in_task(sending, message, rest)
-                                       : send_on_fiber(sending, message, rest);
+  const ErrnoOfFailures ended;
+  return ended(place() == FiberHost::in_task ? send_in_task(sending, message, rest)
+                                             : send_on_fiber(sending, message, rest));
 }
 
 ssize_t send_piece(const Sending& sending, const void* data, std::size_t size,
@@ -127,6 +143,13 @@ ssize_t send_piece(const Sending& sending, const void* data, std::size_t size,
   message.msg_iov = &piece;
   message.msg_iovlen = 1;
   return send_message(sending, message);
+}
+
+// What sendfile() takes from, and reads without waiting for others.
+bool is_file(int descriptor) noexcept {
+  struct stat information{};
+  return ::fstat(descriptor, &information) == 0 &&
+         (S_ISREG(information.st_mode) || S_ISBLK(information.st_mode));
 }
 
 // Through a buffer of ours, since the kernel has no sendfile() that does not wait.
@@ -213,8 +236,11 @@ CLEARWAY_HOOK int sendmmsg(int descriptor, mmsghdr* messages, unsigned int count
 }
 
 CLEARWAY_HOOK ssize_t sendfile(int to, int from, off_t* offset, size_t size) noexcept {
-  if (place() != FiberHost::on_fiber || size == 0) return real_sendfile(to, from, offset, size);
-  return send_file(to, from, offset, size, CLEARWAY_CALLER);
+  if (place() != FiberHost::on_fiber || size == 0 || !is_file(from)) {
+    return real_sendfile(to, from, offset, size);
+  }
+  const ErrnoOfFailures ended;
+  return ended(send_file(to, from, offset, size, CLEARWAY_CALLER));
 }
 
 CLEARWAY_HOOK ssize_t sendfile64(int to, int from, off64_t* offset, size_t size) noexcept {

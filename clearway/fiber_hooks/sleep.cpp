@@ -1,5 +1,5 @@
-// nanosleep, clock_nanosleep, usleep, sleep, sched_yield, flock. Sleeps of fibers are timers of the
-// loop: never shorter than asked, up to a millisecond longer.
+// nanosleep, clock_nanosleep, usleep, sleep, thrd_sleep, sched_yield, flock. Sleeps of fibers are
+// timers of the loop: never shorter than asked, up to a millisecond longer.
 
 #include <algorithm>
 #include <ctime>
@@ -20,13 +20,14 @@ bool valid(const timespec& length) noexcept {
 
 // 0, or what went wrong (ECANCELED), and how much was left then.
 int sleep_on_fiber(const char* call, std::int64_t length, std::int64_t* left = nullptr) {
+  const ErrnoOfFailures ended;
   const std::int64_t start = host().now();
   if (length <= 0) {
     host().yield();
-    return 0;
+    return ended(0);
   }
   const int outcome = host().wait(call, nullptr, 0, length);
-  if (outcome == -ETIMEDOUT) return 0;
+  if (outcome == -ETIMEDOUT) return ended(0);
   if (left != nullptr) *left = std::max<std::int64_t>(0, length - (host().now() - start));
   return -outcome;
 }
@@ -45,6 +46,7 @@ void store(std::int64_t left, timespec* into) noexcept {
 // The lock is the open file's, whichever thread asks for it; the kernel tells nobody when it is
 // free.
 int flock_on_fiber(int descriptor, int operation) {
+  const ErrnoOfFailures ended;
   constexpr std::int64_t longest = 50'000'000;
   std::int64_t pause = 1'000'000;
   while (real_flock(descriptor, operation | LOCK_NB) != 0) {
@@ -53,7 +55,7 @@ int flock_on_fiber(int descriptor, int operation) {
     if (outcome != -ETIMEDOUT) return fail(-outcome);
     pause = std::min(2 * pause, longest);
   }
-  return 0;
+  return ended(0);
 }
 
 }  // namespace
@@ -113,6 +115,19 @@ CLEARWAY_HOOK unsigned int sleep(unsigned int seconds) {
   if (code == 0) return 0;
   errno = code;
   return static_cast<unsigned int>((rest + second - 1) / second);
+}
+
+// That of C11: -1 is for a signal, other negative numbers for the rest.
+CLEARWAY_HOOK int thrd_sleep(const timespec* length, timespec* left) {
+  if (!valid(*length) || !sleeps_on_fiber("thrd_sleep", nanoseconds(*length), CLEARWAY_CALLER)) {
+    return real_thread_sleep(length, left);
+  }
+  std::int64_t rest = 0;
+  const int code = sleep_on_fiber("thrd_sleep", nanoseconds(*length), &rest);
+  if (code == 0) return 0;
+  store(rest, left);
+  errno = code;
+  return -2;
 }
 
 CLEARWAY_HOOK int sched_yield() noexcept {

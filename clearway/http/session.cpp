@@ -1,3 +1,4 @@
+#include <clearway/base/error.hpp>
 #include <clearway/http/exchange.hpp>
 #include <clearway/http/serialize.hpp>
 #include <clearway/http/session.hpp>
@@ -18,6 +19,9 @@ Session::~Session() {
 }
 
 ClientRequest Session::request(std::string_view method, std::string_view url) {
+  if (core_ == nullptr) {
+    throw UsageError("this http::Session was moved from: use the one that it was moved to");
+  }
   check_method(method);
   return ClientRequest(std::make_unique<detail::Exchange>(core_, method, url));
 }

@@ -95,6 +95,10 @@ class Completion {
 
 // Called from unhandled_exception: remembers where `frame`'s error came from; see trace.hpp.
 void note_error(PromiseBase& frame) noexcept;
+namespace detail {
+// For a frame that is destroyed before anybody awaited it; see ~Task.
+void report_never_awaited(const PromiseBase& frame) noexcept;
+}  // namespace detail
 // Ends the program with an explanation of GCC bug 106188.
 [[noreturn]] void report_broken_frame(const Site& origin) noexcept;
 

@@ -6,9 +6,21 @@
 #include <clearway/base/error.hpp>
 #include <clearway/task/trace.hpp>
 
+// GoogleTest's, where the program has it.
+extern bool google_test_failed() __asm__("_ZN7testing4Test18HasNonfatalFailureEv")
+    __attribute__((weak));
+extern bool google_test_failed_fatally() __asm__("_ZN7testing4Test15HasFatalFailureEv")
+    __attribute__((weak));
+
 namespace clearway::sim {
 
 namespace {
+
+// An expectation that fails throws nothing: which seed it was would remain unsaid.
+bool expectation_failed() {
+  return (google_test_failed != nullptr && google_test_failed()) ||
+         (google_test_failed_fatally != nullptr && google_test_failed_fatally());
+}
 
 std::uint64_t from_environment(const char* name, std::uint64_t otherwise) {
   const char* text = std::getenv(name);
@@ -56,6 +68,7 @@ class CancelAt final : public Loop::SuspensionHook, public Ready {
 void run_world(const SimulationOptions& options, const std::string& where,
                const std::function<Task<>()>& test, CancelAt* cancel) {
   const std::ptrdiff_t blocks_before = frame_memory::live_blocks();
+  const bool failed_before = expectation_failed();
   std::string problem;
   {
     Loop loop(std::make_unique<SimulatedDriver>(options));
@@ -86,6 +99,11 @@ void run_world(const SimulationOptions& options, const std::string& where,
   }
   const std::ptrdiff_t left = frame_memory::live_blocks() - blocks_before;
   if (problem.empty() && left != 0) problem = fmt::format("{} frames left over", left);
+  if (problem.empty() && !failed_before && expectation_failed()) {
+    problem = fmt::format(
+        "an expectation failed, see above (CLEARWAY_SEED={} CLEARWAY_SEEDS=1 runs this seed alone)",
+        options.seed);
+  }
   if (!problem.empty()) fail(options.seed, where, problem);
 }
 

@@ -2,7 +2,7 @@
 
 // Tools for tests of asynchronous code: simulated runs over many seeds, and cancellation
 // exhaustion. They throw clearway::Error with the seed in the message, so any test framework will
-// do.
+// do; an EXPECT_... of GoogleTest that fails in a world ends the test after it in the same way.
 
 #include <cstdint>
 #include <functional>

@@ -146,9 +146,13 @@ class [[nodiscard("a Task does nothing until it is awaited")]] Task {
   using promise_type = detail::Promise<T>;
   using value_type = T;
 
-  Task(const Task&) = delete;
+  Task(const Task&) = delete;  // co_await it in the expression that makes it; gather() for more
   Task& operator=(const Task&) = delete;
-  ~Task() = default;
+  // Logs that nobody awaited it: once for each function, and not while an error unwinds the stack.
+  ~Task() {
+    if (frame_) [[unlikely]]
+      detail::report_never_awaited(frame_.promise());
+  }
 
   // For combinators: takes the frame out.
   OwnedFrame<T> release() noexcept { return std::move(frame_); }

@@ -122,33 +122,70 @@ class ChildResult : public ChildBase {
   }
 };
 
-// In the place of a plain function, which need not be kept.
-struct NoCallable {
-  template <class F>
-  explicit NoCallable(F&&) noexcept {}
+// In the place of what need not be kept: a plain function, arguments. (Two types, so that neither
+// takes room.)
+template <int>
+struct NotKept {
+  template <class... A>
+  explicit NotKept(A&&...) noexcept {}
 };
 
-// Holds the callable, so that a lambda's captures live as long as its coroutine.
-template <class T, class F>
+// A plain function that takes values, which are in its frame then, and references that can only
+// come from std::ref: its arguments need not be kept either.
+template <class P>
+inline constexpr bool is_const_reference =
+    std::is_rvalue_reference_v<P> ||
+    (std::is_reference_v<P> && std::is_const_v<std::remove_reference_t<P>>);
+template <class F>
+inline constexpr bool keeps_arguments = false;
+template <class R, class... Parameters>
+inline constexpr bool keeps_arguments<R (*)(Parameters...)> =
+    !(is_const_reference<Parameters> || ...);
+template <class R, class... Parameters>
+inline constexpr bool keeps_arguments<R (*)(Parameters...) noexcept> =
+    keeps_arguments<R (*)(Parameters...)>;
+
+// Holds the callable, so that a lambda's captures live as long as its coroutine, and the arguments,
+// to which its parameters may refer.
+template <class T, class F, class... Args>
 class Child final : public ChildResult<T> {
  public:
-  template <class G>
-  Child(Site site, G&& function) : ChildResult<T>(site), function_(std::forward<G>(function)) {}
-  // `function` is what the constructor was given.
-  template <class G, class... Args>
-  void make([[maybe_unused]] G& function, Args&&... args) {
-    if constexpr (is_plain) {
-      auto task = std::invoke(function, std::forward<Args>(args)...);
-      this->adopt(take_frame(task));
+  template <class G, class... A>
+  Child(Site site, G&& function, A&&... args)
+      : ChildResult<T>(site),
+        function_(std::forward<G>(function)),
+        arguments_(std::forward<A>(args)...) {
+    if constexpr (has_arguments) {
+      const auto call = [&](Args&... kept) { make(function, std::move(kept)...); };
+      std::apply(call, arguments_);
     } else {
-      auto task = std::invoke(function_, std::forward<Args>(args)...);
-      this->adopt(take_frame(task));
+      make(function, Args(std::forward<A>(args))...);
     }
+  }
+  // A frame that has not ended may look at what is kept.
+  ~Child() override {
+    if (!this->ended()) this->adopt(OwnedFrame<T>());
   }
 
  private:
   static constexpr bool is_plain = std::is_pointer_v<F>;
-  [[no_unique_address]] std::conditional_t<is_plain, NoCallable, F> function_;
+  static constexpr bool has_arguments = sizeof...(Args) > 0 && !keeps_arguments<F>;
+
+  // `function` is what the constructor was given.
+  template <class G, class... A>
+  void make([[maybe_unused]] G& function, A&&... args) {
+    if constexpr (is_plain) {
+      auto task = std::invoke(function, std::forward<A>(args)...);
+      this->adopt(take_frame(task));
+    } else {
+      auto task = std::invoke(function_, std::forward<A>(args)...);
+      this->adopt(take_frame(task));
+    }
+  }
+
+  [[no_unique_address]] std::conditional_t<is_plain, NotKept<0>, F> function_;
+  [[no_unique_address]] std::conditional_t<has_arguments, std::tuple<Args...>, NotKept<1>>
+      arguments_;
 };
 
 template <class T>
@@ -254,10 +291,13 @@ class TaskGroup : public detail::Join {
   template <class F, class... Args>
   auto spawn(Site site, F&& function, Args&&... args) {
     using Function = std::decay_t<F>;
-    using T = await_result_t<std::invoke_result_t<Function&, Args...>>;
+    static_assert(std::is_invocable_v<Function&, std::decay_t<Args>...>,
+                  "the function cannot be called with copies of these arguments: what it takes by "
+                  "non-const reference is passed with std::ref()");
+    using T = await_result_t<std::invoke_result_t<Function&, std::decay_t<Args>...>>;
     require_open();
-    auto child = std::make_unique<detail::Child<T, Function>>(site, std::forward<F>(function));
-    child->make(function, std::forward<Args>(args)...);
+    auto child = std::make_unique<detail::Child<T, Function, std::decay_t<Args>...>>(
+        site, std::forward<F>(function), std::forward<Args>(args)...);
     TaskHandle<T> handle(*child);
     enlist(*child.release());
     return handle;

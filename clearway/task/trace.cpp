@@ -2,9 +2,14 @@
 
 #include <cstdio>
 #include <cstdlib>
+#include <exception>
+#include <mutex>
+#include <set>
 #include <string_view>
+#include <utility>
 
 #include <fmt/format.h>
+#include <clearway/base/log.hpp>
 
 namespace clearway {
 namespace {
@@ -45,6 +50,27 @@ void report_broken_frame(const Site& origin) noexcept {
                __GNUC__, __GNUC_MINOR__, origin.function_name(), origin.file_name(),
                static_cast<unsigned>(origin.line()));
   std::abort();
+}
+
+void detail::report_never_awaited(const PromiseBase& frame) noexcept {
+  if (std::uncaught_exceptions() > 0) return;
+  try {
+    static std::mutex mutex;
+    static std::set<std::pair<std::string_view, unsigned>> known;
+    {
+      const std::lock_guard lock(mutex);
+      const Site& place = frame.origin;
+      if (!known.emplace(place.file_name(), place.line()).second) return;
+    }
+    log::write(log::Level::warning, "task",
+               fmt::format("a task was made and never awaited, so nothing of it has run: {} at "
+                           "{}:{}. Write co_await where it is called, or hand it to gather() or a "
+                           "task_group",
+                           frame.origin.function_name(), file_name(frame.origin.file_name()),
+                           frame.origin.line()));
+  } catch (const std::exception&) {
+    return;  // no memory to say so
+  }
 }
 
 std::vector<TraceEntry> await_chain(const PromiseBase& frame) {

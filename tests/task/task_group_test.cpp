@@ -35,6 +35,42 @@ Task<> fail_later(std::string message) {
 }
 Task<> forever() { co_await sleep(std::chrono::hours(1000)); }
 
+// Would be a mistake where nobody keeps the argument.
+Task<std::size_t> length_later(const std::string& text) {
+  co_await yield();
+  co_return text.size();
+}
+
+// One that counts where it is.
+struct Counted {
+  explicit Counted(int& alive) : alive(&alive) { ++alive; }
+  Counted(const Counted& other) : alive(other.alive) { ++*alive; }
+  Counted& operator=(const Counted&) = delete;
+  ~Counted() { --*alive; }
+  int* alive;
+};
+
+TEST(TaskGroup, KeepsWhatTheParametersReferTo) {
+  on_both_drivers([]() -> Task<> {
+    int alive = 0;
+    co_await task_group([&](TaskGroup& group) -> Task<> {
+      const auto length = group.start(length_later, std::string(100, 'x'));
+      const auto by_lambda = group.start(
+          [](const std::string& text, const Counted& counted) -> Task<int> {
+            co_await yield();
+            EXPECT_EQ(text, "a lambda's argument, which is long enough for the heap");
+            co_return *counted.alive;
+          },
+          "a lambda's argument, which is long enough for the heap", Counted(alive));
+      const std::size_t first = co_await length;
+      EXPECT_EQ(first, 100U);
+      const int second = co_await by_lambda;
+      EXPECT_EQ(second, 1);
+    });
+    EXPECT_EQ(alive, 0);
+  });
+}
+
 TEST(TaskGroup, JoinsItsChildren) {
   on_both_drivers([]() -> Task<> {
     int sum = 0;
