@@ -3,6 +3,34 @@
 
 namespace clearway::hooks {
 
+namespace {
+
+void resolve_threads() {
+  static_cast<void>(real_pthread_join.get());
+  static_cast<void>(real_mutex_lock.get());
+  static_cast<void>(real_mutex_trylock.get());
+  static_cast<void>(real_mutex_unlock.get());
+  static_cast<void>(real_mutex_timedlock.get());
+  static_cast<void>(real_mutex_clocklock.get());
+  static_cast<void>(real_rwlock_rdlock.get());
+  static_cast<void>(real_rwlock_tryrdlock.get());
+  static_cast<void>(real_rwlock_timedrdlock.get());
+  static_cast<void>(real_rwlock_clockrdlock.get());
+  static_cast<void>(real_rwlock_wrlock.get());
+  static_cast<void>(real_rwlock_trywrlock.get());
+  static_cast<void>(real_rwlock_timedwrlock.get());
+  static_cast<void>(real_rwlock_clockwrlock.get());
+  static_cast<void>(real_rwlock_unlock.get());
+  static_cast<void>(real_waitpid.get());
+  static_cast<void>(real_wait4.get());
+  static_cast<void>(real_waitid.get());
+  static_cast<void>(real_system.get());
+  static_cast<void>(real_popen.get());
+  static_cast<void>(real_pclose.get());
+}
+
+}  // namespace
+
 void resolve_all() {
   resolve_queries();
   resolve_loading();
@@ -53,27 +81,7 @@ void resolve_all() {
   static_cast<void>(real_gethostbyname2_r.get());
   static_cast<void>(real_gethostbyaddr.get());
   static_cast<void>(real_gethostbyaddr_r.get());
-  static_cast<void>(real_pthread_join.get());
-  static_cast<void>(real_mutex_lock.get());
-  static_cast<void>(real_mutex_trylock.get());
-  static_cast<void>(real_mutex_unlock.get());
-  static_cast<void>(real_mutex_timedlock.get());
-  static_cast<void>(real_mutex_clocklock.get());
-  static_cast<void>(real_rwlock_rdlock.get());
-  static_cast<void>(real_rwlock_tryrdlock.get());
-  static_cast<void>(real_rwlock_timedrdlock.get());
-  static_cast<void>(real_rwlock_clockrdlock.get());
-  static_cast<void>(real_rwlock_wrlock.get());
-  static_cast<void>(real_rwlock_trywrlock.get());
-  static_cast<void>(real_rwlock_timedwrlock.get());
-  static_cast<void>(real_rwlock_clockwrlock.get());
-  static_cast<void>(real_rwlock_unlock.get());
-  static_cast<void>(real_waitpid.get());
-  static_cast<void>(real_wait4.get());
-  static_cast<void>(real_waitid.get());
-  static_cast<void>(real_system.get());
-  static_cast<void>(real_popen.get());
-  static_cast<void>(real_pclose.get());
+  resolve_threads();
 }
 
 }  // namespace clearway::hooks

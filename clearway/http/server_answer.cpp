@@ -90,25 +90,35 @@ void ServerExchange::answer_without_handler() {
   }
 }
 
-// What the client learns of an error is its status; what we know goes to the log.
+// What the client learns of an error is its status; what we know goes to the log. A message that is
+// malformed or cut short may be another server's, which the handler asked.
 void ServerExchange::answer_failure(const std::exception_ptr& error) {
   answer_ = &response_;
+  const auto log_failure = [&] {
+    log::write(log::Level::error, "http",
+               fmt::format("{} {} was answered with 500: {}\n{}", head_.method_name(),
+                           head_.target(), describe(error), to_string(last_error_trace())));
+  };
   try {
     std::rethrow_exception(error);
   } catch (const Abort& abort) {
     response_ = Response(std::string(abort.what()) + "\n").status(abort.status());
     return;
   } catch (const ProtocolError& malformed) {
-    response_ = Response(std::string(malformed.what()) + "\n").status(malformed.status());
-    closing_ = lingers_ = true;
-    return;
+    if (body_failed_) {
+      response_ = Response(std::string(malformed.what()) + "\n").status(malformed.status());
+      closing_ = lingers_ = true;
+      return;
+    }
+    log_failure();
   } catch (const Truncated& cut) {
-    response_ = Response(std::string(cut.what()) + "\n").status(400);
-    return;
+    if (body_failed_ || output_.failed()) {
+      response_ = Response(std::string(cut.what()) + "\n").status(400);
+      return;
+    }
+    log_failure();
   } catch (...) {  // no await: whatever it is, it is this request's failure
-    log::write(log::Level::error, "http",
-               fmt::format("{} {} was answered with 500: {}\n{}", head_.method_name(),
-                           head_.target(), describe(error), to_string(last_error_trace())));
+    log_failure();
   }
   response_ = Response(status_text(500)).status(500);
 }

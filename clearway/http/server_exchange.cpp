@@ -195,7 +195,7 @@ void ServerExchange::begin_request() {
   request_.restart(options.body_limit);
   answer_ = &response_;
   body_sent_ = 0;
-  continued_ = false;
+  continued_ = body_failed_ = false;
   if (options.access_log != nullptr) request_began_ = core_.loop().now();
   const bool last = connection_->count_request() >= options.requests_per_connection;
   closing_ = last || !head_.keep_alive();
@@ -246,7 +246,7 @@ Task<std::size_t> ServerExchange::read_body(std::string& into) {
   while (!decoder_.done()) {
     const BodyPiece piece = decoder_.decode(unread());
     if (piece.state == BodyState::Failed) {
-      closing_ = lingers_ = true;
+      closing_ = lingers_ = body_failed_ = true;
       throw decoder_.error("malformed request body");
     }
     if (piece.state == BodyState::Data) {
@@ -269,7 +269,10 @@ Task<std::size_t> ServerExchange::read_body(std::string& into) {
     connection_->set_deadline_in(core_.options().body_timeout);
     const Input input = co_await more_input();
     connection_->set_deadline(never);
-    if (input == Input::Ended) decoder_.end_of_input();  // throws Truncated
+    if (input == Input::Ended) {
+      body_failed_ = true;
+      decoder_.end_of_input();  // throws Truncated
+    }
     if (input == Input::OutOfTime) {
       closing_ = lingers_ = true;
       throw Abort(408, "the request's body did not come in time");

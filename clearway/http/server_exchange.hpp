@@ -130,12 +130,13 @@ class ServerExchange {
   std::uint64_t stream_left_ = 0;  // of an announced length
   Framing stream_framing_ = Framing::None;
   bool in_head_ = false;
-  bool ended_ = false;      // the client sends nothing more
-  bool left_ = false;       // and does not read either
-  bool closing_ = false;    // the connection ends with this answer
-  bool lingers_ = false;    // and the client may still be sending
-  bool continued_ = false;  // 100 Continue has been sent
-  bool head_sent_ = false;  // of a streamed answer
+  bool ended_ = false;        // the client sends nothing more
+  bool left_ = false;         // and does not read either
+  bool closing_ = false;      // the connection ends with this answer
+  bool lingers_ = false;      // and the client may still be sending
+  bool continued_ = false;    // 100 Continue has been sent
+  bool body_failed_ = false;  // the request's, malformed or cut short
+  bool head_sent_ = false;    // of a streamed answer
 };
 
 // Waits for the client's bytes.

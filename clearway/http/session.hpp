@@ -36,7 +36,7 @@ class Session {
   ClientRequest request(std::string_view method, std::string_view url);
 
   /// Fields that go with every request unless it has its own of that name. Credentials among them
-  /// go to the base URL's origin only.
+  /// go to the base URL's origin only; without a base URL they go wherever requests do.
   Headers& headers() noexcept;
 
   const SessionOptions& options() const noexcept;

@@ -68,7 +68,6 @@ class CancelAt final : public Loop::SuspensionHook, public Ready {
 void run_world(const SimulationOptions& options, const std::string& where,
                const std::function<Task<>()>& test, CancelAt* cancel) {
   const std::ptrdiff_t blocks_before = frame_memory::live_blocks();
-  const bool failed_before = expectation_failed();
   std::string problem;
   {
     Loop loop(std::make_unique<SimulatedDriver>(options));
@@ -99,11 +98,6 @@ void run_world(const SimulationOptions& options, const std::string& where,
   }
   const std::ptrdiff_t left = frame_memory::live_blocks() - blocks_before;
   if (problem.empty() && left != 0) problem = fmt::format("{} frames left over", left);
-  if (problem.empty() && !failed_before && expectation_failed()) {
-    problem = fmt::format(
-        "an expectation failed, see above (CLEARWAY_SEED={} CLEARWAY_SEEDS=1 runs this seed alone)",
-        options.seed);
-  }
   if (!problem.empty()) fail(options.seed, where, problem);
 }
 
@@ -120,7 +114,10 @@ class Exhaustion {
     cancel.watch(stage.scope_);
     const std::string where =
         n == 0 ? ", undisturbed" : fmt::format(", cancelled at suspension {}", n);
+    const bool failed_before = expectation_failed();
     run_world(options, where, [&] { return test(stage); }, &cancel);
+    if (!failed_before && expectation_failed())
+      fail(seed, where, "an expectation failed, see above");
     if (!stage.entered_) fail(seed, where, "the test did not call stage.run()");
     return n > 0 && !cancel.reached();
   }
@@ -136,7 +133,14 @@ void run_seeds(std::uint64_t seeds, const std::function<Task<>()>& test) {
   for (std::uint64_t seed = first; seed < first + count; ++seed) {
     SimulationOptions options;
     options.seed = seed;
+    const bool failed_before = expectation_failed();
     run(options, test);
+    if (failed_before || !expectation_failed()) continue;
+    fail(
+        seed, "",
+        fmt::format("an expectation failed, see above (CLEARWAY_SEED={} CLEARWAY_SEEDS=1 runs this "
+                    "seed alone)",
+                    seed));
   }
 }
 

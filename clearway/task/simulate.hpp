@@ -2,7 +2,8 @@
 
 // Tools for tests of asynchronous code: simulated runs over many seeds, and cancellation
 // exhaustion. They throw clearway::Error with the seed in the message, so any test framework will
-// do; an EXPECT_... of GoogleTest that fails in a world ends the test after it in the same way.
+// do; an EXPECT_... of GoogleTest that fails in a world ends run_seeds() and exhaust_cancellation()
+// so.
 
 #include <cstdint>
 #include <functional>

@@ -235,8 +235,9 @@ class TaskGroup : public detail::Join {
   ~TaskGroup();
 
   // Starts `function(args...)`, which gives a task, as a child: it first runs in the next round of
-  // the ready queue. The callable and its arguments are kept; pass references with std::ref. Throws
-  // UsageError when the group has ended, and on any thread but the group's.
+  // the ready queue. The callable and its arguments are kept, as they were given (a const char* as
+  // that); pass references with std::ref. Throws UsageError when the group has ended, and on any
+  // thread but the group's.
   template <class F>
   auto start(F&& function, Site site = Site::current()) {
     return spawn(site, std::forward<F>(function));

@@ -39,6 +39,15 @@ class ServerTest : public ::testing::Test {
       throw std::runtime_error("secret");
       co_return "";
     });
+    // As a Session throws that the handler asks something.
+    app.get("/upstream_malformed", [](Request&) -> Task<Response> {
+      throw ProtocolError("secret");
+      co_return "";
+    });
+    app.get("/upstream_cut", [](Request&) -> Task<Response> {
+      throw Truncated("secret");
+      co_return "";
+    });
     app.get("/stream", [](Request&) -> Task<Response> {
       co_return Response::stream([](BodyWriter& out) -> Task<> {
         co_await out.write("one");
@@ -149,8 +158,10 @@ TEST_F(ServerTest, Streams) {
 TEST_F(ServerTest, HidesErrors) {
   const auto sink =
       clearway::log::set_sink([](clearway::log::Level, std::string_view, std::string_view) {});
-  expect(closing_get("/broken"),
-         ::testing::AllOf(StartsWith("HTTP/1.1 500"), Not(HasSubstr("secret"))));
+  for (const char* path : {"/broken", "/upstream_malformed", "/upstream_cut"}) {
+    expect(closing_get(path),
+           ::testing::AllOf(StartsWith("HTTP/1.1 500"), Not(HasSubstr("secret"))));
+  }
   clearway::log::set_sink(sink);
 }
 

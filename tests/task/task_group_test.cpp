@@ -58,10 +58,10 @@ TEST(TaskGroup, KeepsWhatTheParametersReferTo) {
       const auto by_lambda = group.start(
           [](const std::string& text, const Counted& counted) -> Task<int> {
             co_await yield();
-            EXPECT_EQ(text, "a lambda's argument, which is long enough for the heap");
+            EXPECT_EQ(text, std::string(50, 'y'));
             co_return *counted.alive;
           },
-          "a lambda's argument, which is long enough for the heap", Counted(alive));
+          std::string(50, 'y'), Counted(alive));
       const std::size_t first = co_await length;
       EXPECT_EQ(first, 100U);
       const int second = co_await by_lambda;
