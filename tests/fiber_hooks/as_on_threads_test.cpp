@@ -6,7 +6,6 @@
 #include <cstring>
 #include <thread>
 
-#include <netinet/in.h>
 #include <poll.h>
 #include <pthread.h>
 #include <pty.h>
@@ -28,35 +27,16 @@ using tests::Outcome;
 using tests::Pair;
 using tests::pause;
 using tests::Pipe;
+using tests::TcpPair;
 using tests::together;
 
 using Functions = std::vector<std::function<void()>>;
 
-struct TcpPair {
-  TcpPair() {
-    const Descriptor listener(::socket(AF_INET, SOCK_STREAM, 0));
-    sockaddr_in address{};
-    address.sin_family = AF_INET;
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    socklen_t size = sizeof address;
-    auto* const any = reinterpret_cast<sockaddr*>(&address);
-    ::bind(listener.get(), any, size);
-    ::listen(listener.get(), 1);
-    ::getsockname(listener.get(), any, &size);
-    near = Descriptor(::socket(AF_INET, SOCK_STREAM, 0));
-    EXPECT_EQ(::connect(near.get(), any, size), 0);
-    far = Descriptor(::accept(listener.get(), nullptr, nullptr));
-  }
-  void reset_far() {
-    const linger at_once{.l_onoff = 1, .l_linger = 0};
-    ::setsockopt(far.get(), SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
-    far.reset();
-  }
-  Descriptor near;
-  Descriptor far;
-};
-
-TcpPair connected() { return {}; }
+void reset(Descriptor& socket) {
+  const linger at_once{.l_onoff = 1, .l_linger = 0};
+  ::setsockopt(socket.get(), SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
+  socket.reset();
+}
 
 // A name that no file has, and its size.
 struct UnixName {
@@ -202,7 +182,7 @@ TEST(HookLimits, OfManyMessages) {
 // A stream that was cut must not look as if it had ended.
 TEST(HookErrors, AfterAPartOfTheDataAreTheNextCalls) {
   tests::on_both_drivers([]() -> Task<> {
-    TcpPair pair = co_await fiber::run(connected);
+    TcpPair pair;
     Functions functions;
     functions.emplace_back([&] {
       char data[16];
@@ -213,7 +193,7 @@ TEST(HookErrors, AfterAPartOfTheDataAreTheNextCalls) {
       pause(1ms);
       ::send(pair.far.get(), "hello", 5, 0);
       pause(1ms);
-      pair.reset_far();
+      reset(pair.far);
     });
     co_await together(std::move(functions));
   });
@@ -221,7 +201,7 @@ TEST(HookErrors, AfterAPartOfTheDataAreTheNextCalls) {
 
 TEST(HookErrors, OfASendThatHadBegunAreTheNextCalls) {
   tests::on_real_drivers([]() -> Task<> {
-    TcpPair pair = co_await fiber::run(connected);
+    TcpPair pair;
     Functions functions;
     functions.emplace_back([&] {
       const std::string much(32 << 20, 'x');
@@ -232,11 +212,26 @@ TEST(HookErrors, OfASendThatHadBegunAreTheNextCalls) {
     });
     functions.emplace_back([&] {
       pause(5ms);
-      pair.reset_far();
+      reset(pair.far);
     });
     co_await together(std::move(functions));
   });
 }
+
+// A message of a few bytes with room for a descriptor.
+struct WithDescriptor {
+  WithDescriptor(char* data, std::size_t size) : piece{data, size} {
+    message.msg_iov = &piece;
+    message.msg_iovlen = 1;
+    message.msg_control = control;
+    message.msg_controllen = sizeof control;
+  }
+  WithDescriptor(const WithDescriptor&) = delete;
+  WithDescriptor& operator=(const WithDescriptor&) = delete;
+  iovec piece;
+  alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))] = {};
+  msghdr message{};
+};
 
 // MSG_WAITALL ends where descriptors come with the bytes; they must not be lost.
 TEST(HookErrors, DescriptorsOfAPartAreKept) {
@@ -245,16 +240,10 @@ TEST(HookErrors, DescriptorsOfAPartAreKept) {
     const Pipe pipe;
     Functions functions;
     functions.emplace_back([&] {
-      char data[16];
-      iovec piece{data, 10};
-      alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))] = {};
-      msghdr message{};
-      message.msg_iov = &piece;
-      message.msg_iovlen = 1;
-      message.msg_control = control;
-      message.msg_controllen = sizeof control;
-      EXPECT_EQ(Outcome(::recvmsg(pair.near.get(), &message, MSG_WAITALL)), gave(4));
-      const cmsghdr* const header = CMSG_FIRSTHDR(&message);
+      char data[10];
+      WithDescriptor four(data, sizeof data);
+      EXPECT_EQ(Outcome(::recvmsg(pair.near.get(), &four.message, MSG_WAITALL)), gave(4));
+      const cmsghdr* const header = CMSG_FIRSTHDR(&four.message);
       ASSERT_NE(header, nullptr);
       int received = -1;
       std::memcpy(&received, CMSG_DATA(header), sizeof received);
@@ -265,20 +254,14 @@ TEST(HookErrors, DescriptorsOfAPartAreKept) {
       ::send(pair.far.get(), "abc", 3, 0);
       pause(1ms);
       char letter = 'd';
-      iovec piece{&letter, 1};
-      alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))] = {};
-      msghdr message{};
-      message.msg_iov = &piece;
-      message.msg_iovlen = 1;
-      message.msg_control = control;
-      message.msg_controllen = sizeof control;
-      cmsghdr* const header = CMSG_FIRSTHDR(&message);
+      WithDescriptor last(&letter, 1);
+      cmsghdr* const header = CMSG_FIRSTHDR(&last.message);
       header->cmsg_level = SOL_SOCKET;
       header->cmsg_type = SCM_RIGHTS;
       header->cmsg_len = CMSG_LEN(sizeof(int));
       const int given = pipe.out.get();
       std::memcpy(CMSG_DATA(header), &given, sizeof given);
-      EXPECT_EQ(Outcome(::sendmsg(pair.far.get(), &message, 0)), gave(1));
+      EXPECT_EQ(Outcome(::sendmsg(pair.far.get(), &last.message, 0)), gave(1));
       ::send(pair.far.get(), "efghij", 6, 0);
     });
     co_await together(std::move(functions));

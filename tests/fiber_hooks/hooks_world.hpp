@@ -14,6 +14,7 @@
 
 #include <fcntl.h>
 #include <gmock/gmock.h>
+#include <netinet/in.h>
 #include <sys/socket.h>
 #include <unistd.h>
 #include <clearway/base/descriptor.hpp>
@@ -39,6 +40,27 @@ struct Pair {
     if (::socketpair(AF_UNIX, type, 0, ends) != 0) throw SystemError("socketpair", errno);
     near = Descriptor(ends[0]);
     far = Descriptor(ends[1]);
+  }
+  Descriptor near;
+  Descriptor far;
+};
+
+// The same over TCP.
+struct TcpPair {
+  TcpPair() {
+    const Descriptor listener(::socket(AF_INET, SOCK_STREAM, 0));
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    socklen_t size = sizeof address;
+    auto* const where = reinterpret_cast<sockaddr*>(&address);
+    ::bind(listener.get(), where, size);
+    ::listen(listener.get(), 1);
+    ::getsockname(listener.get(), where, &size);
+    far = Descriptor(::socket(AF_INET, SOCK_STREAM, 0));
+    const fiber::AllowBlocking both_are_here;
+    ::connect(far.get(), where, size);
+    near = Descriptor(::accept(listener.get(), nullptr, nullptr));
   }
   Descriptor near;
   Descriptor far;

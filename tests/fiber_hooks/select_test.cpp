@@ -23,6 +23,7 @@ using tests::Outcome;
 using tests::Pair;
 using tests::pause;
 using tests::Pipe;
+using tests::TcpPair;
 using tests::together;
 
 struct Selected {
@@ -93,30 +94,10 @@ TEST(HookSelect, CountsAndMarksAsTheKernel) {
   });
 }
 
-// Two ends of a TCP connection, which is what has urgent data.
-struct Connection {
-  Connection() {
-    const Descriptor listener(::socket(AF_INET, SOCK_STREAM, 0));
-    sockaddr_in address{};
-    address.sin_family = AF_INET;
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    socklen_t size = sizeof address;
-    auto* const where = reinterpret_cast<sockaddr*>(&address);
-    ::bind(listener.get(), where, size);
-    ::listen(listener.get(), 1);
-    ::getsockname(listener.get(), where, &size);
-    far = Descriptor(::socket(AF_INET, SOCK_STREAM, 0));
-    const fiber::AllowBlocking both_are_here;
-    ::connect(far.get(), where, size);
-    near = Descriptor(::accept(listener.get(), nullptr, nullptr));
-  }
-  Descriptor near;
-  Descriptor far;
-};
-
+// Only TCP has urgent data.
 TEST(HookSelect, UrgentDataIsWaitedForBesideOrdinary) {
   tests::on_both_drivers([]() -> Task<> {
-    Connection connection;
+    TcpPair connection;
     std::vector<std::function<void()>> functions;
     functions.emplace_back([&] {
       pollfd one{connection.near.get(), POLLIN | POLLPRI, 0};
